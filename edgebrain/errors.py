@@ -1,0 +1,77 @@
+"""Every error that a person can meet: what happened, in which file, and the way out.
+
+The command line catches `EdgebrainError` in one place and prints the message and the hint, a line each.
+
+    EdgebrainError
+    ├── BadImage          a picture that cannot be used
+    ├── BadData           a data folder, a groups file or a split that cannot be used
+    ├── BadRecipe         a recipe with an unknown key or an impossible value
+    ├── BadBundle         a bundle whose manifest, hash or schema does not hold
+    ├── BadRun            a run folder that is missing, unfinished or of another recipe
+    ├── BadReport         a report file that cannot be read
+    ├── MissingExtra      an optional library that is not installed
+    ├── CannotWrite       disk full, no permission, or a file that is in the way
+    ├── GateRefused       a compressed model that has collapsed
+    └── WorkerFailed      a measuring process that died or answered nonsense
+"""
+
+from __future__ import annotations
+
+
+class EdgebrainError(Exception):
+    """A fact (`message`, one line) and the way out (`hint`, one line, may be empty)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class BadImage(EdgebrainError):
+    """A picture that cannot be used: unreadable, empty, too large, or not 8-bit grey."""
+
+
+class BadData(EdgebrainError):
+    """A data folder, a groups file or a split that cannot be used."""
+
+
+class BadRecipe(EdgebrainError):
+    """A recipe with an unknown key or an impossible value."""
+
+
+class BadBundle(EdgebrainError):
+    """A bundle whose manifest, hash or schema does not hold."""
+
+
+class BadRun(EdgebrainError):
+    """A run folder that is missing, unfinished or belongs to another recipe."""
+
+
+class BadReport(EdgebrainError):
+    """A report file that cannot be read."""
+
+
+class CannotWrite(EdgebrainError):
+    """Disk full, no permission, or a file that is in the way."""
+
+
+class GateRefused(EdgebrainError):
+    """A compressed model that has collapsed against its float parent."""
+
+
+class WorkerFailed(EdgebrainError):
+    """A measuring process that died or answered nonsense."""
+
+
+class MissingExtra(EdgebrainError):
+    """An optional library that is not installed; the hint is the line that installs it."""
+
+    def __init__(self, library: str, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{library} is not installed; {needed_for} needs it", f"pip install 'edgebrain[{extra}]'"
+        )
+        self.library = library
+        self.extra = extra

@@ -1,0 +1,122 @@
+"""Write-then-rename, hashes and canonical JSON. Nobody else opens a file for writing.
+
+What is written appears whole or not at all: data goes to a neighbour of the final name, is flushed to
+the disk, and is then renamed over it (POSIX `rename` is atomic within one file system).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgebrain.errors import CannotWrite, EdgebrainError
+
+
+def sha256_bytes(content: bytes) -> str:
+    """SHA-256 of bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no NaN, a final newline. Equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of the canonical JSON text of a value."""
+    return sha256_bytes(canonical_json(value).encode())
+
+
+def read_json(path: Path, error: type[EdgebrainError], hint: str = "") -> Any:
+    """Parse a JSON file, or raise `error` naming the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror or problem})", hint) from problem
+    except ValueError as problem:
+        raise error(f"{path}: is not JSON ({problem})", hint) from problem
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file, or leave what was there. Raises CannotWrite naming the file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError as problem:
+        raise _cannot_write(path, problem) from problem
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 text file, or leave what was there."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as canonical JSON, or leave what was there."""
+    write_text(path, canonical_json(value))
+
+
+def refuse_to_overwrite(path: Path, force: bool) -> None:
+    """A person's file is never overwritten without `--force`. Raises CannotWrite."""
+    if path.exists() and not force:
+        raise CannotWrite(f"{path}: already exists", "choose another --out, or pass --force to replace it")
+
+
+@contextmanager
+def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes its final name when the block ends well and vanishes when it does not.
+
+    Raises CannotWrite: the folder exists and `force` is not given, the disk is full, or permission is missing.
+    """
+    refuse_to_overwrite(path, force)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    except OSError as problem:
+        raise _cannot_write(path, problem) from problem
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if not path.exists() and old.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False) -> None:
+    """A new folder with these files in it, whole or not at all."""
+    with whole_folder(folder, force) as part:
+        for name, content in contents.items():
+            write_bytes(part / name, content)
+
+
+def _cannot_write(path: Path, problem: OSError) -> CannotWrite:
+    return CannotWrite(
+        f"{path}: cannot be written ({problem.strerror or problem})",
+        "free some space or choose a folder that you may write to",
+    )

@@ -1,0 +1,47 @@
+"""The run folder: what lies where, which is the newest, and to which run a bundle belongs.
+
+    RUN/
+      run.json          name, recipe, data, split and seeds, by hash; written first
+      recipe.toml       the recipe as checked
+      split.json        which slice is on which side
+      history.json      one entry an epoch
+      curves.png
+      checkpoint.npz    everything a resumed run needs, replaced after each epoch
+      best.weights.h5   last.weights.h5
+      float/            the float bundle (best weights); its presence means that training has ended
+      bundles/          what `edgebrain quantize` wrote
+      bench.json        bench.md
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgebrain.errors import BadRun
+from edgebrain.files import read_json
+
+RUNS = Path("runs")
+RUN_FILE = "run.json"
+
+
+def newest_run(root: Path = RUNS, finished: bool = True) -> Path:
+    """The run that was written to last. Raises BadRun where there is none."""
+    runs = [entry.parent for entry in root.glob(f"*/{RUN_FILE}")]
+    if finished:
+        runs = [run for run in runs if (run / "float" / "manifest.json").is_file()]
+    if not runs:
+        raise BadRun(f"{root.resolve()}: holds no {'finished ' if finished else ''}run", "type `edgebrain train` first, or name a run")
+    return max(runs, key=lambda run: (run / RUN_FILE).stat().st_mtime)
+
+
+def run_of(bundle: Path) -> Path | None:
+    """The run folder that a bundle lies in, or None for a bundle that travels alone."""
+    return next((parent for parent in bundle.resolve().parents if (parent / RUN_FILE).is_file()), None)
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """The content of run.json. Raises BadRun."""
+    if not (run / RUN_FILE).is_file():
+        raise BadRun(f"{run}: is not a run (no {RUN_FILE})", "pass a folder made by `edgebrain train`")
+    return dict(read_json(run / RUN_FILE, BadRun))

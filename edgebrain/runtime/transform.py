@@ -1,0 +1,95 @@
+"""Slice -> input tensor, output tensors -> mask and class: the only pre- and post-processing there is.
+
+Everything between file and mask stays in uint8 and uses operations that give the same bytes on every processor:
+`cv2.INTER_LINEAR_EXACT` (fixed point) and integer block means. OpenCV's usual `INTER_LINEAR` rounds
+differently on Arm and x86-64, so it is not used.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edgebrain.bundle import Port
+from edgebrain.errors import BadBundle
+
+
+def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A slice at the network's size, without aliasing.
+
+    First to the nearest whole multiple of the target (fixed-point bilinear), then a whole-number block mean,
+    rounded half up. A slice below the target's size is only enlarged.
+
+    Args: image: (H, W) uint8. Returns: (height, width) uint8.
+    """
+    rows, columns = (max(1, round(side / target)) for side, target in zip(image.shape, (height, width), strict=True))
+    return _block_mean(resize_exact(image, height * rows, width * columns), rows, columns)
+
+
+def resize_exact(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear resize in fixed point, the same bytes on every processor.
+
+    Args: image: (H, W) uint8. Returns: (height, width) uint8.
+    """
+    if image.shape == (height, width):
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+
+
+def to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
+    """The input tensor of a slice at the network's size.
+
+    Args: image: (height, width) uint8. Returns: shape and dtype of `port`; a pixel v is stored as
+    round(v / 255 / scale) + zero_point for integer ports and as v / 255 for float ports.
+    """
+    return _input_table(port)[image].reshape(port.shape)
+
+
+def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
+    """A stored output as probability in uint8: 0 is 0.0, 255 is 1.0, rounded half up.
+
+    Args: raw: any shape, dtype of `port`. Returns: same shape, uint8.
+    Raises BadBundle: the output holds NaN or infinity.
+    """
+    return np.floor(np.clip(to_real(raw, port), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
+    """A stored output as real numbers.
+
+    Args: raw: any shape, dtype of `port`. Returns: same shape, float64.
+    Raises BadBundle: the output holds NaN or infinity.
+    """
+    real = (raw.astype(np.float64) - port.zero_point) * port.scale
+    if not np.isfinite(real).all():
+        raise BadBundle(
+            f"the model's output {port.tensor!r} holds NaN or infinity", "the weights are broken: train or export it again"
+        )
+    return real
+
+
+def cut(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Lesion where the uint8 probability reaches the threshold.
+
+    Args: probability: (H, W) uint8. threshold: in (0, 1); 0.5 cuts at 128. Returns: (H, W) bool.
+    """
+    return probability >= int(np.ceil(threshold * 255.0))
+
+
+def _block_mean(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Mean over blocks of rows x columns, integer arithmetic, rounded half up."""
+    if rows == columns == 1:
+        return image
+    tall = sum(image[row::rows].astype(np.uint32) for row in range(rows))
+    total = sum(tall[:, column::columns] for column in range(columns))
+    return ((total + rows * columns // 2) // (rows * columns)).astype(np.uint8)
+
+
+def _input_table(port: Port) -> np.ndarray:
+    """What each of the 256 grey values becomes; a table, so that no processor rounds for itself."""
+    grey = np.arange(256, dtype=np.float64) / 255.0
+    dtype = np.dtype(port.dtype)
+    if dtype.kind == "f":
+        return grey.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.floor(grey / port.scale + 0.5) + port.zero_point, limits.min, limits.max).astype(dtype)
