@@ -1,0 +1,305 @@
+"""TOML -> a checked Recipe: what to train and how to compress. An unknown key is an error that lists near spellings.
+
+Shipped recipes lie in `train/` and `quantize/` of a checkout and in `edgebrain/recipes/` of an installed wheel.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from edgebrain.errors import BadRecipe
+from edgebrain.files import sha256_json
+from edgebrain.model.spec import UNetSpec
+
+KINDS = ("train", "quantize")
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """width: channels of the outermost stage; the deeper ones double. side: pixels. dropout: rate in the head."""
+
+    width: int = 32
+    side: int = 128
+    dropout: float = 0.3
+
+    def spec(self) -> UNetSpec:
+        """The network that this part names."""
+        return UNetSpec.of_width(self.width, side=self.side, dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class PhantomPart:
+    """The built-in phantom set, used when no --data is given."""
+
+    count: int = 600
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """Shares of validation and test; whole groups are dealt."""
+
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainPart:
+    """precision: auto (bfloat16 where the processor computes it, else float32), float32 or bfloat16.
+    schedule: cosine (to 1 % of the rate, after one epoch of warm-up) or constant. patience: epochs without a
+    better validation score before training stops. class_weight: weight of the class loss beside the Dice loss."""
+
+    epochs: int = 50
+    batch: int = 16
+    learning_rate: float = 5e-4
+    schedule: str = "cosine"
+    patience: int = 12
+    class_weight: float = 1.0
+    precision: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AugmentPart:
+    """flip: mirror left-right half of the time. Others are the largest change either way: brightness and contrast
+    as shares, rotate in degrees, scale and shift as shares of the side."""
+
+    flip: bool = True
+    brightness: float = 0.1
+    contrast: float = 0.15
+    rotate: float = 10.0
+    scale: float = 0.1
+    shift: float = 0.05
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """What `edgebrain train` reads."""
+
+    name: str
+    model: ModelPart = field(default_factory=ModelPart)
+    phantom: PhantomPart = field(default_factory=PhantomPart)
+    split: SplitPart = field(default_factory=SplitPart)
+    train: TrainPart = field(default_factory=TrainPart)
+    augment: AugmentPart = field(default_factory=AugmentPart)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every value, defaults included."""
+        return sha256_json(asdict(self))
+
+
+@dataclass(frozen=True)
+class CompressPart:
+    """precision: int8 or fp16. prune: share of channels to remove before quantizing, 0 for none.
+    qat: retrain with simulated INT8 (TFLite only)."""
+
+    precision: str = "int8"
+    formats: tuple[str, ...] = ("tflite", "openvino", "onnx")
+    prune: float = 0.0
+    qat: bool = False
+
+
+@dataclass(frozen=True)
+class CalibrationPart:
+    """slices: how many training images the observers are given. split: only `train` is allowed."""
+
+    slices: int = 128
+    split: str = "train"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FinetunePart:
+    """Retraining after pruning and during quantization-aware training."""
+
+    epochs: int = 5
+    learning_rate: float = 2e-4
+    qat_epochs: int = 2
+    qat_learning_rate: float = 5e-5
+
+
+@dataclass(frozen=True)
+class GatePart:
+    """A compressed model is refused when, on validation images, Dice falls by more than max_dice_drop (of 1),
+    the class agrees with the parent's on less than min_agreement of the images, or an output is constant.
+    A pruned model is compared with the pruned float model, which is itself compared with pruned_dice_drop."""
+
+    slices: int = 200
+    max_dice_drop: float = 0.05
+    min_agreement: float = 0.9
+    pruned_dice_drop: float = 0.15
+    pruned_agreement: float = 0.7
+
+
+@dataclass(frozen=True)
+class QuantizeRecipe:
+    """What `edgebrain quantize` reads."""
+
+    name: str
+    compress: CompressPart = field(default_factory=CompressPart)
+    calibration: CalibrationPart = field(default_factory=CalibrationPart)
+    finetune: FinetunePart = field(default_factory=FinetunePart)
+    gate: GatePart = field(default_factory=GatePart)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every value, defaults included."""
+        return sha256_json(asdict(self))
+
+
+Recipe = TypeVar("Recipe", TrainRecipe, QuantizeRecipe)
+
+
+def load_train_recipe(name: str) -> TrainRecipe:
+    """The training recipe with this name, or in this TOML file. Raises BadRecipe."""
+    path = find_recipe("train", name)
+    recipe = _checked(TrainRecipe, _parse(path), str(path))
+    _check_train(recipe, path)
+    return recipe
+
+
+def load_quantize_recipe(name: str) -> QuantizeRecipe:
+    """The compression recipe with this name, or in this TOML file. Raises BadRecipe."""
+    path = find_recipe("quantize", name)
+    recipe = _checked(QuantizeRecipe, _parse(path), str(path))
+    check_quantize(recipe, str(path))
+    return recipe
+
+
+def shipped_recipes(kind: str) -> dict[str, Path]:
+    """Name -> file of the recipes that come with edgebrain. kind: train or quantize."""
+    return {path.stem: path for path in sorted(_recipe_folder(kind).glob("*.toml"))}
+
+
+def find_recipe(kind: str, name: str) -> Path:
+    """The file of a recipe: a path to a TOML file, or a shipped recipe's name. Raises BadRecipe."""
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise BadRecipe(f"{name}: no such recipe file", "copy one with `edgebrain recipes copy NAME`")
+        return Path(name)
+    shipped = shipped_recipes(kind)
+    if name not in shipped:
+        raise BadRecipe(f"{kind} recipe {name!r} is not known", f"{_nearest(name, shipped)}; or pass a .toml file")
+    return shipped[name]
+
+
+def replaced(recipe: Recipe, part: str, **values: Any) -> Recipe:
+    """A recipe with some values of one part replaced; None values are left as they are."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return replace(recipe, **{part: replace(getattr(recipe, part), **given)})  # type: ignore[arg-type]
+
+
+def as_toml(recipe: TrainRecipe | QuantizeRecipe) -> str:
+    """A recipe as TOML text with every value written out."""
+    lines = [f'name = "{recipe.name}"']
+    for part in fields(recipe):
+        value = getattr(recipe, part.name)
+        if is_dataclass(value):
+            lines += ["", f"[{part.name}]"]
+            lines += [f"{f.name} = {_toml_value(getattr(value, f.name))}" for f in fields(value)]
+    return "\n".join(lines) + "\n"
+
+
+def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
+    """Raises BadRecipe where a value makes no sense; `source` is the file or option it came from."""
+    compress, calibration = recipe.compress, recipe.calibration
+    _one_of(source, "compress.precision", compress.precision, ("int8", "fp16"))
+    for name in compress.formats:
+        _one_of(source, "compress.formats", name, ("tflite", "openvino", "onnx"))
+    _within(source, "compress.prune", compress.prune, 0.0, 0.9)
+    _within(source, "calibration.slices", calibration.slices, 8, 100_000)
+    if calibration.split != "train":
+        raise BadRecipe(
+            f"{source}: calibration.split = {calibration.split!r}; calibration on images that later score the model flatters it",
+            'only split = "train" is allowed',
+        )
+    if compress.qat and compress.precision != "int8":
+        raise BadRecipe(f"{source}: quantization-aware training gives int8, not {compress.precision}", "leave out --qat")
+
+
+def _check_train(recipe: TrainRecipe, path: Path) -> None:
+    source = str(path)
+    _one_of(source, "train.precision", recipe.train.precision, ("auto", "float32", "bfloat16"))
+    _one_of(source, "train.schedule", recipe.train.schedule, ("cosine", "constant"))
+    _within(source, "train.epochs", recipe.train.epochs, 1, 10_000)
+    _within(source, "train.batch", recipe.train.batch, 1, 4096)
+    _within(source, "train.learning_rate", recipe.train.learning_rate, 1e-8, 1.0)
+    _within(source, "split.validation", recipe.split.validation, 0.01, 0.5)
+    _within(source, "split.test", recipe.split.test, 0.01, 0.5)
+    _within(source, "phantom.count", recipe.phantom.count, 24, 10_000_000)
+    recipe.model.spec()
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise BadRecipe(f"{path}: cannot be read ({problem.strerror})") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadRecipe(f"{path}: is not TOML ({problem})", "copy a fresh one with `edgebrain recipes copy NAME`") from problem
+
+
+def _checked(kind: type[Any], values: Mapping[str, Any], source: str, place: str = "") -> Any:
+    """A dataclass filled from a table: unknown keys and wrong types are refused, missing keys take their default."""
+    known = {f.name for f in fields(kind)}
+    for key in values:
+        if key not in known:
+            raise BadRecipe(f"{source}: unknown key {place + key!r}", _nearest(key, known))
+    if kind in (TrainRecipe, QuantizeRecipe) and "name" not in values:
+        values = {"name": Path(source).stem, **values}
+    types = get_type_hints(kind)
+    return kind(**{key: _typed(types[key], value, source, place + key) for key, value in values.items()})
+
+
+def _typed(wanted: Any, value: Any, source: str, key: str) -> Any:
+    if is_dataclass(wanted):
+        if not isinstance(value, dict):
+            raise BadRecipe(f"{source}: {key} must be a table", f"write [{key}] and its keys below")
+        return _checked(wanted, value, source, f"{key}.")  # type: ignore[arg-type]
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted == tuple[str, ...]:
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise BadRecipe(f"{source}: {key} must be a list of names", f'for example {key.split(".")[-1]} = ["tflite"]')
+    # bool is an int in Python: `epochs = true` must not mean one epoch.
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise BadRecipe(f"{source}: {key} = {value!r} must be of type {wanted.__name__}")
+    return value
+
+
+def _recipe_folder(kind: str) -> Path:
+    installed = Path(__file__).parent / "recipes" / kind
+    return installed if installed.is_dir() else Path(__file__).parents[1] / kind
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+def _one_of(source: str, key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadRecipe(f"{source}: {key} = {value!r} is not known", _nearest(value, known))
+
+
+def _within(source: str, key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadRecipe(f"{source}: {key} = {value} is not between {low} and {high}")
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return repr(value)
