@@ -103,7 +103,8 @@ def _jpeg(data: bytes, name: str) -> Header:
             at += 2
         else:
             (size,) = struct.unpack_from(">H", data, at + 2)
-            if 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
+            # The first frame header counts: a decoder allocates by it, whatever a later one says.
+            if header is None and 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
                 depth, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
                 header = Header("JPEG", width, height, depth, channels)
             at += 2 + size

@@ -1,0 +1,80 @@
+"""The table of engines and the protocol that each follows. An engine is one interpreter with one model loaded.
+
+A new engine is one file with `load(bundle, threads, device)` and one line in each table.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgebrain.bundle import Bundle
+from edgebrain.errors import EdgebrainError, MissingExtra
+
+ENGINES: dict[str, str] = {
+    "litert": "edgebrain.runtime.engines.litert",
+    "tflite": "edgebrain.runtime.engines.tflite",
+    "openvino": "edgebrain.runtime.engines.openvino",
+    "onnxruntime": "edgebrain.runtime.engines.onnxruntime",
+    "keras": "edgebrain.model.engine",
+}
+# The library that each engine imports, and the extra that installs it.
+LIBRARIES: dict[str, tuple[str, str]] = {
+    "litert": ("ai_edge_litert", "edge"),
+    "tflite": ("tflite_runtime", "tflite-runtime"),
+    "openvino": ("openvino", "openvino"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "keras": ("keras", "train"),
+}
+# Engines that read a format, best first.
+READERS: dict[str, tuple[str, ...]] = {
+    "tflite": ("litert", "tflite"),
+    "openvino": ("openvino",),
+    "onnx": ("onnxruntime",),
+    "keras": ("keras",),
+}
+
+
+class Engine(Protocol):
+    """One model file, loaded and ready to answer."""
+
+    def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Map one input tensor, shape and dtype as the manifest says, to one raw array per output role."""
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs: engine, version, device, precision, delegate or provider, threads."""
+
+
+def installed(name: str) -> bool:
+    """Whether an engine's library can be imported; looks for it without importing it."""
+    return find_spec(LIBRARIES[name][0]) is not None
+
+
+def choose_engine(bundle: Bundle, name: str | None = None) -> str:
+    """The engine for a bundle: the one asked for, else the first installed one that reads its format.
+
+    Raises EdgebrainError: no such engine, or one that does not read this format. MissingExtra: not installed.
+    """
+    readers = READERS[bundle.format]
+    if name is not None and name not in readers:
+        raise EdgebrainError(
+            f"{bundle.path}: engine {name!r} does not read {bundle.format}", f"use --engine {' or '.join(readers)}"
+        )
+    chosen = name or next((reader for reader in readers if installed(reader)), readers[0])
+    if not installed(chosen):
+        library, extra = LIBRARIES[chosen]
+        raise MissingExtra(library, extra, f"{bundle.path} ({bundle.format})")
+    return chosen
+
+
+def open_engine(bundle: Bundle, name: str | None = None, threads: int = 1, device: str = "cpu") -> Engine:
+    """Import only the interpreter that this bundle needs, and load the verified bytes in it.
+
+    Raises EdgebrainError or MissingExtra as `choose_engine`; BadBundle: the file is no model, or is not as its manifest
+    says.
+    """
+    engine: Engine = import_module(ENGINES[choose_engine(bundle, name)]).load(bundle, threads, device)
+    return engine

@@ -1,0 +1,79 @@
+"""TFLite's interpreter, whichever package brings it: the two packages differ in their name only."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from edgebrain.bundle import Bundle, Port
+from edgebrain.errors import BadBundle
+from edgebrain.runtime.engines.ports import check_input, match_outputs, no_model, only_cpu
+
+
+class TFLiteEngine:
+    """A TFLite model in an interpreter."""
+
+    def __init__(self, interpreter: Any, bundle: Bundle, name: str, package: str, threads: int) -> None:
+        self._interpreter = interpreter
+        self._input = int(interpreter.get_input_details()[0]["index"])
+        details = {detail["name"]: detail for detail in interpreter.get_output_details()}
+        ports = match_outputs(bundle, {tensor: _port(detail) for tensor, detail in details.items()})
+        self._outputs = {role: int(details[port.tensor]["index"]) for role, port in ports.items()}
+        self._facts = {
+            "engine": name,
+            "version": version(package),
+            "device": "cpu",
+            "precision": bundle.precision,
+            "delegate": _delegate(interpreter),
+            "threads": threads,
+        }
+
+    def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Map one input tensor to one raw array per output role."""
+        self._interpreter.set_tensor(self._input, tensor)
+        self._interpreter.invoke()
+        return {role: self._interpreter.get_tensor(index) for role, index in self._outputs.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs."""
+        return dict(self._facts)
+
+
+def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads: int, device: str) -> TFLiteEngine:
+    """Load a bundle's TFLite file. interpreter: the class. package: as pip calls it.
+
+    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
+    """
+    only_cpu(name, device)
+    if "model.tflite" not in bundle.contents:
+        raise BadBundle(f"{bundle.path}: holds no model.tflite", "export it again with `edgebrain quantize`")
+    try:
+        loaded = interpreter(model_content=bundle.contents["model.tflite"], num_threads=threads)
+        loaded.allocate_tensors()
+    except (ValueError, RuntimeError) as problem:
+        raise no_model(bundle, name, problem) from problem
+    check_input(bundle, _port(loaded.get_input_details()[0]))
+    return TFLiteEngine(loaded, bundle, name, package, threads)
+
+
+def _port(detail: dict[str, Any]) -> Port:
+    scale, zero_point = detail["quantization"]
+    # A float tensor has scale 0 in the file; the manifest says 1.
+    return Port(
+        str(detail["name"]),
+        tuple(int(side) for side in detail["shape"]),
+        np.dtype(detail["dtype"]).name,
+        float(scale) or 1.0,
+        int(zero_point),
+    )
+
+
+def _delegate(interpreter: Any) -> str | None:
+    """Name of the delegate that took operators over, from the interpreter's own list (a private call: it may go)."""
+    list_operators = getattr(interpreter, "_get_ops_details", None)
+    if list_operators is None:
+        return None
+    names = {str(operator["op_name"]) for operator in list_operators()}
+    return "XNNPACK" if any(name == "DELEGATE" or "XNNPack" in name for name in names) else None

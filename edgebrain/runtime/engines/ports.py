@@ -1,0 +1,66 @@
+"""Is the model file what its manifest says? Compared at load, so that a wrong scale is an error and not a bad mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgebrain.bundle import ROLES, Bundle, Port
+from edgebrain.errors import BadBundle, EdgebrainError
+
+
+def check_input(bundle: Bundle, found: Port) -> None:
+    """Raises BadBundle: the file's input differs in shape, dtype, scale or zero point."""
+    _compare(bundle, "input", bundle.input, found)
+
+
+def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
+    """The file's output for each role, found by the tensor name in the manifest, never by order.
+
+    Args: found: tensor name -> port as the file has it. Returns: role -> that port.
+    Raises BadBundle: a name is missing, or shape, dtype, scale or zero point differ.
+    """
+    ports = {}
+    for role in ROLES:
+        declared = bundle.output(role)
+        if declared.tensor not in found:
+            raise _differs(bundle, f"output {role!r}", "name", declared.tensor, ", ".join(sorted(found)))
+        ports[role] = found[declared.tensor]
+        _compare(bundle, f"output {role!r}", declared, ports[role])
+    return ports
+
+
+def unscaled(bundle: Bundle, tensor: str, shape: tuple[int, ...], dtype: str, is_input: bool = False) -> Port:
+    """A port of a format that keeps no scale at its borders: 1 for float, the manifest's own for integers."""
+    ports = [bundle.input] if is_input else [bundle.output(role) for role in ROLES]
+    declared = next((port for port in ports if is_input or port.tensor == tensor), None)
+    if declared is None or dtype.startswith("float"):
+        return Port(tensor, shape, dtype)
+    return Port(tensor, shape, dtype, declared.scale, declared.zero_point)
+
+
+def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
+    """The error for bytes that an interpreter refuses."""
+    reason = " ".join(str(problem).split())[:200]
+    return BadBundle(f"{bundle.path}: {engine} cannot load the model ({reason})", "export it again with `edgebrain quantize`")
+
+
+def only_cpu(engine: str, device: str) -> None:
+    """Raises EdgebrainError: an engine that runs on the CPU alone was asked for another device."""
+    if device != "cpu":
+        raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", "use --target cpu")
+
+
+def _compare(bundle: Bundle, what: str, declared: Port, found: Port) -> None:
+    for part in ("shape", "dtype", "scale", "zero_point"):
+        wanted, there = getattr(declared, part), getattr(found, part)
+        # The file holds the scale as float32; the manifest may hold it rounded to that or not.
+        same = abs(wanted - there) <= 1e-6 * abs(there) if part == "scale" else wanted == there
+        if not same:
+            raise _differs(bundle, what, part, wanted, there)
+
+
+def _differs(bundle: Bundle, what: str, part: str, wanted: object, there: object) -> BadBundle:
+    return BadBundle(
+        f"{bundle.path}: {what} {part} is {wanted} in the manifest, {there} in the model",
+        "the manifest belongs to another model: write the bundle again with `edgebrain quantize`",
+    )

@@ -1,0 +1,132 @@
+"""A bundle opened, verified and ready: slice in, mask and class out. What predicts is what is measured and scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgebrain.bundle import ROLES, Bundle, open_bundle
+from edgebrain.errors import BadImage
+from edgebrain.files import sha256_bytes
+from edgebrain.runtime.engines import Engine, open_engine
+from edgebrain.runtime.image import decode
+from edgebrain.runtime.transform import cut, resize_exact, shrink, to_probability, to_real, to_tensor
+
+PREDICT_STAGES = ("transform", "engine", "back")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a bundle says of one slice.
+
+    probability: (H, W) uint8 at the slice's own size, 255 is 1.0. mask: (H, W) bool, True is lesion.
+    class_probabilities: (C,) float64 in the order of `classes`. outputs_sha256: hash of the raw outputs, mask first.
+    stage_ns: duration of each stage in ns: transform, engine, back, and decode where the slice came as a file.
+    """
+
+    probability: np.ndarray
+    mask: np.ndarray
+    class_probabilities: np.ndarray
+    classes: tuple[str, ...]
+    outputs_sha256: str
+    stage_ns: Mapping[str, int]
+
+    @property
+    def label(self) -> str:
+        """The most probable class; the first of equals."""
+        return self.classes[int(self.class_probabilities.argmax())]
+
+    @property
+    def stage_ms(self) -> dict[str, float]:
+        """Duration of each stage in ms."""
+        return {stage: nanoseconds / 1e6 for stage, nanoseconds in self.stage_ns.items()}
+
+    @property
+    def predict_ns(self) -> int:
+        """Duration of transform, engine and back together in ns."""
+        return sum(self.stage_ns[stage] for stage in PREDICT_STAGES)
+
+
+class Session:
+    """One bundle on one engine."""
+
+    def __init__(self, bundle: Bundle, engine: Engine, load_ns: int) -> None:
+        self.bundle = bundle
+        self.engine = engine
+        self.load_ns = load_ns
+        self._input = bundle.input
+        self._ports = {role: bundle.output(role) for role in ROLES}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the class probabilities."""
+        return self.bundle.classes
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs: engine, version, device, precision, delegate or provider, threads."""
+        return self.engine.describe()
+
+    def predict(self, image: np.ndarray) -> Prediction:
+        """Mark and classify one slice.
+
+        Args: image: (H, W) uint8, any size.
+        Raises BadImage: another shape or dtype. BadBundle: the model answers NaN or infinity.
+        """
+        if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+            raise BadImage(f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image")
+        start = time.perf_counter_ns()
+        tensor = to_tensor(shrink(image, *self._input.shape[1:3]), self._input)
+        ready = time.perf_counter_ns()
+        raw = self.engine.run(tensor)
+        answered = time.perf_counter_ns()
+        probability, class_probabilities = self._back(raw, image.shape)
+        mask = cut(probability, self.bundle.threshold)
+        end = time.perf_counter_ns()
+        return Prediction(
+            probability,
+            mask,
+            class_probabilities,
+            self.classes,
+            sha256_bytes(b"".join(raw[role].tobytes() for role in ROLES)),
+            {"transform": ready - start, "engine": answered - ready, "back": end - answered},
+        )
+
+    def predict_file(self, data: bytes, name: str) -> tuple[np.ndarray, Prediction]:
+        """Decode a picture, then mark and classify it.
+
+        Args: data: a PNG, JPEG or TIFF file. name: how errors call it.
+        Returns: the slice, (H, W) uint8, and the prediction, whose stages include `decode`. Raises as `decode` and
+        `predict`.
+        """
+        start = time.perf_counter_ns()
+        image = decode(data, name)
+        decoded = time.perf_counter_ns() - start
+        prediction = self.predict(image)
+        return image, replace(prediction, stage_ns={"decode": decoded, **prediction.stage_ns})
+
+    def _back(self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Raw outputs -> probability at the slice's own size, (H, W) uint8, and class probabilities, (C,) float64."""
+        height, width = self._ports["mask"].shape[1:3]
+        small = to_probability(raw["mask"], self._ports["mask"]).reshape(height, width)
+        return resize_exact(small, shape[0], shape[1]), to_real(raw["class"], self._ports["class"]).ravel()
+
+
+def open_session(bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str = "cpu") -> Session:
+    """Open a bundle on its engine, or on the one named.
+
+    Args: threads: CPU threads of the interpreter and of OpenCV.
+    Raises BadBundle: hash, schema, or a model that is not its manifest's. MissingExtra: the interpreter is not
+    installed. EdgebrainError: the engine does not read this format, or does not know the device.
+    """
+    start = time.perf_counter_ns()
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    loaded = open_engine(opened, engine, threads, device)
+    # OpenCV would use every core by itself, and a row that says one thread would be untrue.
+    cv2.setNumThreads(threads)
+    return Session(opened, loaded, time.perf_counter_ns() - start)
