@@ -1,0 +1,13 @@
+"""Where what can be made again is kept: packs and built-in phantoms, in the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/edgebrain`, or `~/.cache/edgebrain`; not made here."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG rule: a relative path in the variable is to be ignored.
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "edgebrain"

@@ -1,0 +1,92 @@
+"""A session over slices: one score per slice. What a session and a slice are is said here, not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Sized
+from typing import Protocol
+
+import numpy as np
+
+from edgebrain.evaluation.scores import ImageScore, score_image
+
+
+class Prediction(Protocol):
+    """The answer for one slice."""
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, at the slice's own size; True is lesion."""
+
+    @property
+    def class_probabilities(self) -> Sequence[float] | np.ndarray:
+        """(classes,) in [0, 1], in the order of the session's classes."""
+
+
+class Session(Protocol):
+    """An opened model, such as `edgebrain.runtime.session.Session`."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names, in the order of the class output."""
+
+    def predict(self, image: np.ndarray) -> Prediction:
+        """Answer for one slice, (H, W) uint8."""
+
+
+class Slice(Protocol):
+    """A slice with what is known of it, such as `edgebrain.data.sample.Sample`."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its data set."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W) uint8."""
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(H, W) bool, or None where nobody drew one."""
+
+    @property
+    def label(self) -> str:
+        """The true class."""
+
+    @property
+    def group(self) -> str:
+        """Slices of one group are never on two sides of a split."""
+
+    @property
+    def plane(self) -> str:
+        """axial, coronal or sagittal."""
+
+
+def score_session(
+    session: Session, samples: Iterable[Slice], progress: Callable[[int, int], None] | None = None
+) -> list[ImageScore]:
+    """Judge a session on slices, in their order. Slices may come from a generator; one is held at a time.
+
+    progress: called with slices done and slices in all (0 where the iterable does not know) after each.
+    Raises: what session.predict and the iterable raise.
+    """
+    total = len(samples) if isinstance(samples, Sized) else 0
+    scores = []
+    for sample in samples:
+        scores.append(_score(session, sample))
+        if progress is not None:
+            progress(len(scores), total)
+    return scores
+
+
+def _score(session: Session, sample: Slice) -> ImageScore:
+    answer = session.predict(sample.image)
+    return score_image(
+        sample.id,
+        sample.group,
+        sample.label,
+        sample.plane,
+        session.classes,
+        np.asarray(answer.mask),
+        sample.mask,
+        answer.class_probabilities,
+    )
