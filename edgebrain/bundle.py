@@ -130,17 +130,28 @@ def open_bundle(path: Path) -> Bundle:
     return bundle
 
 
-def write_bundle(path: Path, manifest: Mapping[str, Any], contents: Mapping[str, bytes], force: bool = False) -> Bundle:
-    """Write a bundle whole or not at all; schema and file list are added to the manifest here.
+def make_bundle(path: Path, manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> Bundle:
+    """A bundle in memory, checked but not written; schema and file list are added to the manifest here.
 
-    Raises CannotWrite: the folder exists and `force` is not given, or the disk refuses.
+    path: where it would lie. Raises BadBundle: the manifest lacks a part.
     """
     files = [
         {"name": name, "bytes": len(content), "sha256": sha256_bytes(content)}
         for name, content in sorted(contents.items())
     ]
     full = {**manifest, "schema": SCHEMA, "files": files}
-    write_files(path, {**contents, MANIFEST: canonical_json(full).encode()}, force)
+    bundle = Bundle(path, full, dict(contents), sha256_bytes(canonical_json(full).encode()))
+    _check_parts(path / MANIFEST, bundle)
+    return bundle
+
+
+def write_bundle(path: Path, manifest: Mapping[str, Any], contents: Mapping[str, bytes], force: bool = False) -> Bundle:
+    """Write a bundle whole or not at all, and open it again.
+
+    Raises CannotWrite: the folder exists and `force` is not given, or the disk refuses.
+    """
+    bundle = make_bundle(path, manifest, contents)
+    write_files(path, {**contents, MANIFEST: canonical_json(bundle.manifest).encode()}, force)
     return open_bundle(path)
 
 

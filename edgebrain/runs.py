@@ -45,3 +45,11 @@ def read_run(run: Path) -> dict[str, Any]:
     if not (run / RUN_FILE).is_file():
         raise BadRun(f"{run}: is not a run (no {RUN_FILE})", "pass a folder made by `edgebrain train`")
     return dict(read_json(run / RUN_FILE, BadRun))
+
+
+def next_run(name: str, root: Path = RUNS) -> Path:
+    """The first free folder among runs/NAME-1, runs/NAME-2 ..."""
+    number = 1
+    while (root / f"{name}-{number}").exists():
+        number += 1
+    return root / f"{name}-{number}"

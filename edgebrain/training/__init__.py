@@ -1,0 +1,1 @@
+"""Recipe and data set in, run folder with a float bundle out."""

@@ -1,0 +1,5 @@
+"""`python -m edgebrain` is `edgebrain`."""
+
+from edgebrain.cli import main
+
+main()

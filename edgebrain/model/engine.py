@@ -1,0 +1,53 @@
+"""The Keras engine: a float bundle run by `model.predict`, what a person has before anything is exported."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from edgebrain.bundle import Bundle
+from edgebrain.errors import MissingExtra
+from edgebrain.model.network import WEIGHTS, build, load_weights, quiet_tensorflow
+from edgebrain.model.spec import UNetSpec
+
+
+class KerasEngine:
+    """A rebuilt network behind the engine protocol."""
+
+    def __init__(self, model: Any, backend: str, version: str, threads: int) -> None:
+        self._model, self._backend, self._version, self._threads = model, backend, version, threads
+
+    def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Map (1, side, side, 1) float32 to `mask` (1, side, side, 1) and `class` (1, classes), float32."""
+        mask, label = self._model.predict(tensor, verbose=0)
+        return {"mask": np.asarray(mask), "class": np.asarray(label)}
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs."""
+        return {
+            "engine": "keras",
+            "version": self._version,
+            "delegate": self._backend,
+            "precision": "float32",
+            "threads": self._threads,
+        }
+
+
+def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
+    """Rebuild the network from its spec and fill it from the verified bytes. Raises BadBundle, MissingExtra.
+
+    The thread count holds for the process: TensorFlow reads it once, when it starts.
+    """
+    quiet_tensorflow()
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    try:
+        import keras
+    except ImportError as problem:
+        raise MissingExtra("keras", "train", "a float Keras bundle") from problem
+    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=1)
+    load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
+    return KerasEngine(model, keras.backend.backend(), keras.__version__, threads)

@@ -1,0 +1,37 @@
+"""history.json as a picture."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from edgebrain.files import write_bytes
+
+PANELS = (
+    ("Loss", ("loss",)),
+    ("Overlap on tumour slices", ("dice", "iou")),
+    ("Sensitivity and class accuracy", ("sensitivity", "accuracy")),
+    ("Healthy slices marked", ("healthy_marked",)),
+)
+
+
+def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
+    """Write the curves of a run as PNG: validation solid, training dashed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    epochs = [entry["epoch"] for entry in history]
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
+        for colour, name in zip(("C0", "C1"), names, strict=False):
+            axes.plot(epochs, [entry["val"][name] for entry in history], colour, label=f"{name}, validation")
+            axes.plot(epochs, [entry["train"][name] for entry in history], colour, ls="--", label=f"{name}, training")
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch", fontsize=8)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+        if "loss" not in names:
+            axes.set_ylim(-0.02, 1.02)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_bytes(path, picture.getvalue())
