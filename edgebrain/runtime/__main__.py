@@ -1,0 +1,90 @@
+"""`python -m edgebrain.runtime predict|bench|worker`: all that a device needs, on the standard library's argparse."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebrain.errors import EdgebrainError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns: exit code, 1 after an error, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int({"predict": _predict, "bench": _bench, "worker": _worker}[options.command](options))
+    except EdgebrainError as error:
+        print(f"Error: {error.message}", *([f"  {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m edgebrain.runtime", description="Predict and measure, without TensorFlow.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser("predict", help="mask and class of pictures")
+    _add_common(predict)
+    predict.add_argument("--pixel-mm", type=float, help="side of a pixel in mm, for areas in cm2")
+    predict.add_argument("--out", type=Path, default=Path("predictions"), help="folder for masks, overlays, results.csv")
+    predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
+    bench = commands.add_parser("bench", help="latency of one bundle on pictures")
+    _add_common(bench)
+    bench.add_argument("--queries", type=int, default=700, help="timed queries, after the warm-up (p99 needs 662)")
+    commands.add_parser("worker", help="answer JSON lines (used by `edgebrain bench`)")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", type=Path, help="PNG, JPEG or TIFF files, or folders")
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle folder")
+    parser.add_argument("--engine", help="interpreter; default: the first installed one that reads the bundle")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from edgebrain.runtime.predict import predict_files
+    from edgebrain.runtime.session import open_session
+
+    session = open_session(options.bundle, options.engine, options.threads)
+    outcome = predict_files(session, options.images, options.out, options.pixel_mm, options.force)
+    for failure in outcome.failures:
+        print(f"Error: {failure.message}\n  {failure.hint}", file=sys.stderr)
+    if options.json:
+        print(json.dumps([result.as_json() for result in outcome.results], indent=1))
+    else:
+        print(*(result.sentence() for result in outcome.results), outcome.summary(), sep="\n")
+    return 1 if outcome.failures else 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from edgebrain.runtime.measure import measure_files
+
+    report = measure_files(options.bundle, options.images, options.engine, options.threads, options.queries)
+    print(json.dumps(report, indent=1) if options.json else _sentence(report))
+    return 0
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from edgebrain.runtime.worker import main as serve
+
+    serve()
+    return 0
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    figures = ", ".join(
+        f"{name} {value:.2f} ms" if value is not None else f"{name} needs more queries"
+        for name, value in report["latency_ms"].items()
+    )
+    return f"{report['bundle']} on {report['runs']['engine']}, {report['threads']} threads: {figures}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The machine under a measurement: processor, flags, governor, heat, memory, versions. What cannot be read is None.
+
+Libraries are asked for their version by their metadata; none is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgebrain import __version__
+
+# Instructions that decide how fast an int8 or a bfloat16 model is; x86-64 first, then Arm.
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+ARM_FLAGS = ("neon", "asimd", "asimddp", "i8mm", "bf16", "sve")
+PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "openvino",
+    "onnxruntime",
+    "keras",
+    "tensorflow",
+)
+CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
+
+
+def environment(root: Path = Path("/")) -> dict[str, Any]:
+    """Facts about this machine. root: where /proc and /sys lie.
+
+    Units: memory_mib, frequency_mhz, temperature_c (degrees Celsius). flags: name -> present, for the instructions that
+    matter on this kind of processor.
+    """
+    cpuinfo = _cpuinfo(root)
+    machine = platform.machine()
+    flags = set(cpuinfo.get("flags", cpuinfo.get("Features", "")).split())
+    return {
+        "machine": machine,
+        "cpu": cpuinfo.get("model name") or _text(root / "proc/device-tree/model") or None,
+        "board": _text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name"),
+        "cores": os.cpu_count(),
+        "cores_usable": len(os.sched_getaffinity(0)),
+        "flags": {flag: flag in flags for flag in (ARM_FLAGS if machine.startswith(("arm", "aarch")) else FLAGS)},
+        "virtualised": "hypervisor" in flags if "flags" in cpuinfo else None,
+        "memory_mib": _memory_mib(root),
+        "kernel": platform.release(),
+        "system": _system(root),
+        "python": platform.python_version(),
+        "versions": versions(),
+        **condition(root),
+    }
+
+
+def condition(root: Path = Path("/")) -> dict[str, Any]:
+    """What changes while one measures: governor, frequency_mhz, temperature_c, load (runnable processes, 1 min mean)."""
+    frequency = _number(root / CPUFREQ / "scaling_cur_freq")
+    temperature = _number(root / "sys/class/thermal/thermal_zone0/temp")
+    return {
+        "governor": _text(root / CPUFREQ / "scaling_governor"),
+        "frequency_mhz": None if frequency is None else frequency / 1e3,
+        "temperature_c": None if temperature is None else temperature / 1e3,
+        "load": os.getloadavg()[0],
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Version of each library that a figure can depend on, None where it is not installed."""
+    return {"edgebrain": __version__, **{package: _version(package) for package in PACKAGES}}
+
+
+def rss_mib() -> float | None:
+    """Memory that this process holds now, in MiB."""
+    return _status_mib("VmRSS")
+
+
+def peak_rss_mib() -> float | None:
+    """The most memory that this process has held, in MiB.
+
+    Not `getrusage`: its figure survives exec, so that a small child of a large parent would show the parent's size.
+    """
+    return _status_mib("VmHWM")
+
+
+def _status_mib(key: str) -> float | None:
+    for line in (_text(Path("/proc/self/status")) or "").splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) / 1024
+    return None
+
+
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """The first processor's entry of /proc/cpuinfo."""
+    first = (_text(root / "proc/cpuinfo") or "").split("\n\n", 1)[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _memory_mib(root: Path) -> int | None:
+    for line in (_text(root / "proc/meminfo") or "").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def _system(root: Path) -> str | None:
+    for line in (_text(root / "etc/os-release") or "").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    # The device tree ends its texts with NUL.
+    try:
+        return path.read_text(errors="replace").strip().strip("\0") or None
+    except OSError:
+        return None
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(_text(path) or "")
+    except ValueError:
+        return None

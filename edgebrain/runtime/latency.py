@@ -1,0 +1,92 @@
+"""Durations and what may be said of them: warm-up, percentiles, drift, and how much the host took away.
+
+A percentile is the nearest rank: the smallest measured duration that at least p % of the queries did not exceed, so
+it is a time that really occurred. It is given only when enough queries were made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from edgebrain.runtime.session import Session
+
+WARM_UP = 10
+# Queries without which a percentile is a guess. p90 and p99: MLPerf's early stopping rule (64 and 662 queries: 99 %
+# confidence with a tolerance). p50 and p25: p ** n <= 1 % for the farther side.
+QUERIES_NEEDED = {25: 17, 50: 7, 90: 64, 99: 662}
+MS = 1e-6  # ns -> ms
+
+
+@dataclass(frozen=True)
+class Query:
+    """One timed query. predict_ns: transform, engine and back. engine_ns: the interpreter alone. decode_ns: bytes to
+    slice, before the query."""
+
+    predict_ns: int
+    engine_ns: int
+    decode_ns: int
+    outputs_sha256: str
+
+
+def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: int) -> list[Query]:
+    """Ask a session `queries` times, a different slice each time as long as there are any.
+
+    Args: files: (name, content) of PNG, JPEG or TIFF pictures; decoded one by one, outside the timed part.
+    """
+    timed = []
+    for name, data in islice(cycle(files), queries):
+        _, prediction = session.predict_file(data, name)
+        stages = prediction.stage_ns
+        timed.append(Query(prediction.predict_ns, stages["engine"], stages["decode"], prediction.outputs_sha256))
+    return timed
+
+
+def warm_up(session: Session, files: Sequence[tuple[str, bytes]]) -> None:
+    """Ask a few times without counting: first calls compile, allocate and fill caches."""
+    time_queries(session, files, WARM_UP)
+
+
+def percentile(durations: Sequence[float], p: int) -> float | None:
+    """The nearest-rank percentile, or None where fewer queries were made than it needs."""
+    if len(durations) < QUERIES_NEEDED[p]:
+        return None
+    return sorted(durations)[math.ceil(p / 100 * len(durations)) - 1]
+
+
+def summary_ms(durations_ns: Sequence[int]) -> dict[str, float | None]:
+    """p25, p50, p90, p99 and mean in ms; None where there were too few queries."""
+    in_ms = [duration * MS for duration in durations_ns]
+    return {
+        **{f"p{p}": percentile(in_ms, p) for p in QUERIES_NEEDED},
+        "mean": fmean(in_ms) if in_ms else None,
+    }
+
+
+def drift(blocks_ns: Sequence[Sequence[int]]) -> float | None:
+    """How much slower the last block's median is than the first's, as a fraction; None with fewer than two blocks."""
+    if len(blocks_ns) < 2 or not blocks_ns[0] or not blocks_ns[-1]:
+        return None
+    return median(blocks_ns[-1]) / median(blocks_ns[0]) - 1.0
+
+
+def cpu_ticks(source: Path = Path("/proc/stat")) -> dict[str, int] | None:
+    """Ticks that all CPUs together have spent since boot: total, and stolen by the host. None where not readable."""
+    try:
+        fields = [int(field) for field in source.read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    # user nice system idle iowait irq softirq steal; guest time, which follows, is part of user already.
+    return {"total": sum(fields), "steal": fields[7]} if len(fields) == 8 else None
+
+
+def steal_share(spans: Iterable[tuple[dict[str, int] | None, dict[str, int] | None]]) -> float | None:
+    """Share of the CPU time that the host took away in these spans (before, after); None where nothing was readable."""
+    known: list[tuple[dict[str, Any], dict[str, Any]]] = [(a, b) for a, b in spans if a is not None and b is not None]
+    total = sum(after["total"] - before["total"] for before, after in known)
+    return sum(after["steal"] - before["steal"] for before, after in known) / total if total > 0 else None

@@ -1,0 +1,162 @@
+"""A process that holds one session and answers JSON lines: hello, open, time, score, close.
+
+One line in, one line out, in order. An error is a line too: {"error", "hint"}. Whatever libraries print goes to
+stderr. The end of the input ends the process, so that none outlives the program that started it.
+
+Slices travel as the bytes of their files: {"name", "sha256", "data"?, "keep"?}, data in base64. A slice with `keep`
+is held and may be named again without data; others are dropped after use, so that they do not count as the model's memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from edgebrain.errors import EdgebrainError, WorkerFailed
+from edgebrain.files import sha256_bytes
+from edgebrain.runtime.environment import condition, environment, peak_rss_mib, rss_mib
+from edgebrain.runtime.latency import cpu_ticks, time_queries, warm_up
+from edgebrain.runtime.session import Prediction, Session, open_session
+
+PROTOCOL = 1
+
+
+class WorkerState:
+    """What the worker remembers between lines: the session and the slices that it was told to keep."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._slices: dict[str, bytes] = {}
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one request. Raises EdgebrainError: what is asked cannot be done."""
+        commands = {"hello": self.hello, "open": self.open, "time": self.time, "score": self.score, "close": self.close}
+        command = commands.get(str(request.get("do")))
+        if command is None:
+            raise WorkerFailed(f"the worker does not know {request.get('do')!r}", f"it knows {', '.join(commands)}")
+        return command(request)
+
+    def hello(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Who is here: protocol number and environment."""
+        return {"protocol": PROTOCOL, "environment": environment()}
+
+    def open(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Open bundle, engine, threads, device; load time in ms, what really runs, memory after it in MiB."""
+        self._session = open_session(
+            Path(request["bundle"]), request.get("engine"), int(request.get("threads", 1)), request.get("device", "cpu")
+        )
+        return {
+            "load_ms": self._session.load_ns / 1e6,
+            "runs": self._session.describe(),
+            "manifest_sha256": self._session.bundle.manifest_sha256,
+            "rss_mib": rss_mib(),
+        }
+
+    def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Time `queries` over the slices; with `warm_up` ask a few times first, without counting."""
+        session = self._opened()
+        files = [self._file(entry) for entry in request["slices"]]
+        if request.get("warm_up"):
+            warm_up(session, files)
+        before = {"ticks": cpu_ticks(), **condition()}
+        timed = time_queries(session, files, int(request["queries"]))
+        return {
+            "predict_ns": [query.predict_ns for query in timed],
+            "engine_ns": [query.engine_ns for query in timed],
+            "decode_ns": [query.decode_ns for query in timed],
+            "outputs_sha256": [query.outputs_sha256 for query in timed],
+            "before": before,
+            "after": {"ticks": cpu_ticks(), **condition()},
+        }
+
+    def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Predict each slice: mask, class probabilities, hash of the raw outputs, stage times in ns."""
+        session = self._opened()
+        predictions = (session.predict_file(data, name)[1] for name, data in map(self._file, request["slices"]))
+        return {"classes": list(session.classes), "slices": [_as_json(prediction) for prediction in predictions]}
+
+    def close(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The most memory that this process has held, in MiB."""
+        return {"peak_rss_mib": peak_rss_mib()}
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise WorkerFailed("the worker has no bundle open", "send `open` first")
+        return self._session
+
+    def _file(self, entry: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Name and content of a slice, from the line or from memory."""
+        if "data" not in entry:
+            if entry["sha256"] not in self._slices:
+                raise WorkerFailed(f"{entry['name']}: the worker does not hold this slice", "send its data")
+            return entry["name"], self._slices[entry["sha256"]]
+        data = base64.b64decode(entry["data"])
+        if sha256_bytes(data) != entry["sha256"]:
+            raise WorkerFailed(f"{entry['name']}: the slice was damaged on its way to the worker", "measure again")
+        if entry.get("keep"):
+            self._slices[entry["sha256"]] = data
+        return entry["name"], data
+
+
+def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
+    """Answer line by line until `close` or the end of the input."""
+    state = WorkerState()
+    for line in requests:
+        request: Mapping[str, Any] = {}
+        try:
+            request = _parse(line)
+            answer = state.answer(request)
+        except EdgebrainError as problem:
+            answer = {"error": problem.message, "hint": problem.hint, "kind": type(problem).__name__}
+        answers.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+        answers.flush()
+        if request.get("do") == "close":
+            return
+
+
+def main() -> None:
+    """Serve this process's own stdin and stdout."""
+    # Interpreters print to file descriptor 1 from C++; it must not mix with the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+def pack_mask(mask: np.ndarray) -> dict[str, Any]:
+    """A mask for one line of JSON. mask: (H, W) bool."""
+    packed = zlib.compress(np.packbits(mask).tobytes(), 1)
+    return {"height": mask.shape[0], "width": mask.shape[1], "bits": base64.b64encode(packed).decode()}
+
+
+def unpack_mask(entry: Mapping[str, Any]) -> np.ndarray:
+    """The mask of a line, (H, W) bool."""
+    height, width = int(entry["height"]), int(entry["width"])
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"])), dtype=np.uint8)
+    return np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width)
+
+
+def _as_json(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "mask": pack_mask(prediction.mask),
+        "class_probabilities": prediction.class_probabilities.tolist(),
+        "outputs_sha256": prediction.outputs_sha256,
+        "stage_ns": dict(prediction.stage_ns),
+    }
+
+
+def _parse(line: bytes) -> Mapping[str, Any]:
+    try:
+        request = json.loads(line)
+    except ValueError as problem:
+        raise WorkerFailed(f"the worker was sent a line that is not JSON ({problem})", "") from problem
+    if not isinstance(request, dict):
+        raise WorkerFailed("the worker was sent a line that is no JSON object", "")
+    return request

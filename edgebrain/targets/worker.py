@@ -1,0 +1,179 @@
+"""Our end of the worker protocol: a process that answers, or an error that says what it last wrote. None is left behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from types import TracebackType
+from typing import IO, Any
+
+from edgebrain import errors
+from edgebrain.errors import EdgebrainError, WorkerFailed
+from edgebrain.files import sha256_bytes
+from edgebrain.targets import starter
+
+PROTOCOL = 1
+# Importing a large framework on a cold disk can take minutes; a query never does.
+PATIENCE_S = 600.0
+STDERR_LINES = 5
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A picture on its way to a worker: its name and the bytes of its file."""
+
+    name: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file."""
+        return sha256_bytes(self.data)
+
+
+class Worker:
+    """A worker process on a target; a context manager, which ends it whatever happens."""
+
+    def __init__(self, target: str = "cpu", patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._kept: set[str] = set()
+        self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._process: Popen[bytes] = starter(target)()
+        assert self._process.stdin and self._process.stdout and self._process.stderr, "started with pipes"
+        self._stdin: IO[bytes] = self._process.stdin
+        self._readers = [
+            threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def hello(self) -> dict[str, Any]:
+        """The worker's environment. Raises WorkerFailed: it speaks another protocol."""
+        answer = self._ask({"do": "hello"})
+        if answer.get("protocol") != PROTOCOL:
+            raise WorkerFailed(
+                f"the worker speaks protocol {answer.get('protocol')}, not {PROTOCOL}", "install the same edgebrain there"
+            )
+        return dict(answer["environment"])
+
+    def open(self, bundle: Path, engine: str | None = None, threads: int = 1, device: str = "cpu") -> dict[str, Any]:
+        """Open a bundle there: load_ms, runs (what really runs), manifest_sha256, rss_mib."""
+        return self._ask(
+            {"do": "open", "bundle": str(bundle.resolve()), "engine": engine, "threads": threads, "device": device}
+        )
+
+    def time(self, slices: Sequence[Slice], queries: int, warm_up: bool = False) -> dict[str, Any]:
+        """Time queries, slices in turn: predict_ns, engine_ns, decode_ns, outputs_sha256 (a list each), before, after.
+
+        The slices are sent once and kept there.
+        """
+        entries = [self._entry(one, keep=True) for one in slices]
+        return self._ask({"do": "time", "slices": entries, "queries": queries, "warm_up": warm_up})
+
+    def score(self, slices: Sequence[Slice]) -> list[dict[str, Any]]:
+        """Predict slices: mask (see `runtime.worker.unpack_mask`), class_probabilities, outputs_sha256, stage_ns."""
+        answer = self._ask({"do": "score", "slices": [self._entry(one, keep=False) for one in slices]})
+        return list(answer["slices"])
+
+    def close(self) -> dict[str, Any]:
+        """Peak memory in MiB (peak_rss_mib); the worker then ends."""
+        answer = self._ask({"do": "close"})
+        self.stop(patience_s=10.0)
+        return answer
+
+    def stop(self, patience_s: float = 0.0) -> None:
+        """End the process: at once, or after `patience_s` seconds in which it may end by itself."""
+        try:
+            self._process.wait(patience_s)
+        except TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for reader in self._readers:
+            reader.join(timeout=5.0)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None, "started with pipes"
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                # An unsent line was still in the buffer of a process that is gone.
+                pass
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a line and wait for the answer. Raises the worker's own error, or WorkerFailed: it is gone or silent."""
+        try:
+            self._stdin.write(json.dumps(request).encode() + b"\n")
+            self._stdin.flush()
+            line = self._answers.get(timeout=self._patience_s)
+        except (BrokenPipeError, ValueError) as problem:
+            raise self._failed(request, "has ended") from problem
+        except queue.Empty as problem:
+            raise self._failed(request, f"did not answer within {self._patience_s:.0f} s") from problem
+        try:
+            answer = json.loads(line)
+        except ValueError as problem:
+            raise self._failed(request, "answered nonsense" if line else "has ended") from problem
+        if "error" in answer:
+            raise _error(answer)
+        return dict(answer)
+
+    def _entry(self, one: Slice, keep: bool) -> dict[str, Any]:
+        """A slice as the protocol has it; without its data where the worker holds it."""
+        sha256 = one.sha256
+        if sha256 in self._kept:
+            return {"name": one.name, "sha256": sha256}
+        if keep:
+            self._kept.add(sha256)
+        return {"name": one.name, "sha256": sha256, "data": base64.b64encode(one.data).decode(), "keep": keep}
+
+    def _failed(self, request: dict[str, Any], what: str) -> WorkerFailed:
+        code = self._process.poll()
+        if code is None and what == "has ended":
+            # Its pipes are closed, so it is on its way out.
+            self.stop(patience_s=5.0)
+            code = self._process.returncode
+        how = "" if code is None else f" (killed by signal {-code})" if code < 0 else f" (exit code {code})"
+        for reader in self._readers:
+            reader.join(timeout=1.0 if code is not None else 0.0)
+        words = " | ".join(self._last_words) or "it wrote nothing on stderr"
+        return WorkerFailed(f"the worker {what} at `{request['do']}`{how}", f"its last words: {words}")
+
+    def _listen(self, pipe: IO[bytes]) -> None:
+        for line in pipe:
+            self._answers.put(line)
+        # The end: whoever waits for an answer gets an empty one.
+        self._answers.put(b"")
+
+    def _overhear(self, pipe: IO[bytes]) -> None:
+        for line in pipe:
+            if text := line.decode(errors="replace").strip():
+                self._last_words.append(text)
+
+
+def _error(answer: dict[str, Any]) -> EdgebrainError:
+    """The worker's error, in its own class where that takes message and hint."""
+    kind = getattr(errors, str(answer.get("kind")), EdgebrainError)
+    if not (isinstance(kind, type) and issubclass(kind, EdgebrainError)) or kind is errors.MissingExtra:
+        kind = EdgebrainError
+    return kind(str(answer["error"]), str(answer.get("hint", "")))
