@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="mask and class of pictures")
     _add_common(predict)
     predict.add_argument("--pixel-mm", type=float, help="side of a pixel in mm, for areas in cm2")
-    predict.add_argument("--out", type=Path, default=Path("predictions"), help="folder for masks, overlays, results.csv")
+    predict.add_argument("--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N")
     predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
     bench = commands.add_parser("bench", help="latency of one bundle on pictures")
     _add_common(bench)
@@ -49,11 +49,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from edgebrain.runtime.predict import predict_files
+    from edgebrain.runtime.predict import free_folder, predict_files
     from edgebrain.runtime.session import open_session
 
     session = open_session(options.bundle, options.engine, options.threads)
-    outcome = predict_files(session, options.images, options.out, options.pixel_mm, options.force)
+    outcome = predict_files(session, options.images, options.out or free_folder(), options.pixel_mm, options.force)
     for failure in outcome.failures:
         print(f"Error: {failure.message}\n  {failure.hint}", file=sys.stderr)
     if options.json:

@@ -16,7 +16,10 @@ from typing import Any
 
 from edgebrain.runtime.session import Session
 
+# Uncounted queries after a model was loaded (first calls compile, allocate and fill caches), and before each further
+# block, when another process has just had the caches.
 WARM_UP = 10
+SETTLE = 2
 # Queries without which a percentile is a guess. p90 and p99: MLPerf's early stopping rule (64 and 662 queries: 99 %
 # confidence with a tolerance). p50 and p25: p ** n <= 1 % for the farther side.
 QUERIES_NEEDED = {25: 17, 50: 7, 90: 64, 99: 662}
@@ -45,11 +48,6 @@ def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: 
         stages = prediction.stage_ns
         timed.append(Query(prediction.predict_ns, stages["engine"], stages["decode"], prediction.outputs_sha256))
     return timed
-
-
-def warm_up(session: Session, files: Sequence[tuple[str, bytes]]) -> None:
-    """Ask a few times without counting: first calls compile, allocate and fill caches."""
-    time_queries(session, files, WARM_UP)
 
 
 def percentile(durations: Sequence[float], p: int) -> float | None:

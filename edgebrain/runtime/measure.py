@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.runtime.environment import environment, peak_rss_mib, rss_mib
-from edgebrain.runtime.latency import MS, cpu_ticks, steal_share, summary_ms, time_queries, warm_up
+from edgebrain.runtime.latency import MS, WARM_UP, cpu_ticks, steal_share, summary_ms, time_queries
 from edgebrain.runtime.predict import find_pictures
 from edgebrain.runtime.session import open_session
 
@@ -21,7 +21,7 @@ def measure_files(bundle: Path, inputs: Sequence[Path], engine: str | None, thre
     session = open_session(bundle, engine, threads)
     after_load_mib = rss_mib()
     files = [(str(picture), picture.read_bytes()) for picture in find_pictures(inputs)]
-    warm_up(session, files)
+    time_queries(session, files, WARM_UP)
     before = cpu_ticks()
     timed = time_queries(session, files, queries)
     return {

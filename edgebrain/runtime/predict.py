@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 from edgebrain.errors import BadImage
@@ -86,6 +87,12 @@ def find_pictures(inputs: Sequence[Path]) -> list[Path]:
             raise BadImage(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
         found.extend(below)
     return list(dict.fromkeys(found))
+
+
+def free_folder(wished: Path = Path("predictions")) -> Path:
+    """The folder wished for, or where that exists, the first of wished-2, wished-3 ... that does not."""
+    choices = (wished.with_name(f"{wished.name}-{number}") for number in count(2))
+    return next(choice for choice in chain([wished], choices) if not choice.exists())
 
 
 def unique_stems(pictures: Sequence[Path]) -> list[str]:

@@ -23,7 +23,7 @@ import numpy as np
 from edgebrain.errors import EdgebrainError, WorkerFailed
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.environment import condition, environment, peak_rss_mib, rss_mib
-from edgebrain.runtime.latency import cpu_ticks, time_queries, warm_up
+from edgebrain.runtime.latency import cpu_ticks, time_queries
 from edgebrain.runtime.session import Prediction, Session, open_session
 
 PROTOCOL = 1
@@ -61,11 +61,10 @@ class WorkerState:
         }
 
     def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Time `queries` over the slices; with `warm_up` ask a few times first, without counting."""
+        """Ask `warm_up` times without counting, then time `queries`, both over the slices in turn."""
         session = self._opened()
         files = [self._file(entry) for entry in request["slices"]]
-        if request.get("warm_up"):
-            warm_up(session, files)
+        time_queries(session, files, int(request.get("warm_up", 0)))
         before = {"ticks": cpu_ticks(), **condition()}
         timed = time_queries(session, files, int(request["queries"]))
         return {

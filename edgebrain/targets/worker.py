@@ -84,8 +84,8 @@ class Worker:
             {"do": "open", "bundle": str(bundle.resolve()), "engine": engine, "threads": threads, "device": device}
         )
 
-    def time(self, slices: Sequence[Slice], queries: int, warm_up: bool = False) -> dict[str, Any]:
-        """Time queries, slices in turn: predict_ns, engine_ns, decode_ns, outputs_sha256 (a list each), before, after.
+    def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0) -> dict[str, Any]:
+        """Ask `warm_up` times uncounted, then time queries, slices in turn: predict_ns, engine_ns, decode_ns, outputs_sha256 (a list each), before, after.
 
         The slices are sent once and kept there.
         """

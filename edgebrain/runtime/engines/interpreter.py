@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -50,12 +53,28 @@ def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads
     if "model.tflite" not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no model.tflite", "export it again with `edgebrain quantize`")
     try:
-        loaded = interpreter(model_content=bundle.contents["model.tflite"], num_threads=threads)
-        loaded.allocate_tensors()
+        with _hushed():
+            loaded = interpreter(model_content=bundle.contents["model.tflite"], num_threads=threads)
+            loaded.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise no_model(bundle, name, problem) from problem
     check_input(bundle, _port(loaded.get_input_details()[0]))
     return TFLiteEngine(loaded, bundle, name, package, threads)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing on file descriptor 2 for a while: the interpreter announces its delegate there at each start, and no
+    setting silences it. `describe` tells the delegate; what goes wrong comes as an exception."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def _port(detail: dict[str, Any]) -> Port:
