@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 
 from edgebrain.errors import BadRecipe, MissingExtra
+from edgebrain.quiet import quiet
 
 BACKENDS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
 
 
-def import_keras(needed_for: str) -> None:
-    """Choose the backend (KERAS_BACKEND, else TensorFlow) and import Keras.
+def import_keras(needed_for: str, backend: str | None = None) -> None:
+    """Import Keras on a backend: the one named, else KERAS_BACKEND, else TensorFlow.
 
     Raises BadRecipe: an unknown backend. MissingExtra: Keras or the backend is not installed.
     """
-    from edgebrain.model.network import quiet_tensorflow
-
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:
         raise BadRecipe(f"KERAS_BACKEND={backend} is not known", f"use one of {', '.join(BACKENDS)}")
     for library in ("keras", backend):
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, BACKENDS[backend], needed_for)
-    quiet_tensorflow()
-    importlib.import_module("keras")
+    os.environ["KERAS_BACKEND"] = backend
+    with quiet():
+        keras = importlib.import_module("keras")
+        # Asked here, because looking for a GPU is when TensorFlow complains that there is none.
+        keras.distribution.list_devices()

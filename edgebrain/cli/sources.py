@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgebrain.cli.progress import Bars
@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 
 def open_training_data(data: Path | None, groups: Path | None, recipe: TrainRecipe, bars: Bars) -> Dataset:
     """The data set to train on. Raises BadData."""
-    from edgebrain.data.phantom import builtin_phantoms
     from edgebrain.data.readers import open_dataset
 
     if data is None:
+        from edgebrain.data.phantom import builtin_phantoms
+
         data = builtin_phantoms(recipe.phantom.count, recipe.phantom.seed)
     return open_dataset(data, groups)
+
+
+def open_run_data(run: dict[str, Any], data: Path | None) -> Dataset:
+    """The data set that a run was trained on, or the same data in another place. run: the content of run.json."""
+    from edgebrain.data.readers import open_dataset
+
+    groups = run["data"]["groups"]
+    return open_dataset(data or Path(run["data"]["path"]), Path(groups) if groups else None)

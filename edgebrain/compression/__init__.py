@@ -1,0 +1,1 @@
+"""A run's float model in, compressed bundles out: prune, retrain, calibrate, export, gate."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import MissingExtra
-from edgebrain.model.network import WEIGHTS, build, load_weights, quiet_tensorflow
+from edgebrain.model.network import WEIGHTS, build, load_weights
 from edgebrain.model.spec import UNetSpec
 
 
@@ -40,7 +40,6 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
 
     The thread count holds for the process: TensorFlow reads it once, when it starts.
     """
-    quiet_tensorflow()
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"

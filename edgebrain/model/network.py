@@ -5,7 +5,6 @@ The Keras module is an argument: quantization-aware training builds the same net
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -95,9 +94,3 @@ def load_weights(model: Any, content: bytes, name: str) -> None:
     for layer, arrays in weights_by_layer(model).items():
         if not all(np.isfinite(array).all() for array in arrays):
             raise BadBundle(f"{name}: layer {layer} holds NaN or infinite weights", "train it again")
-
-
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up lines off the terminal; must run before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

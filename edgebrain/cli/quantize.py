@@ -1,0 +1,61 @@
+"""`edgebrain quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quantize(
+    run: Annotated[Path | None, typer.Argument(help="Run folder; the newest when left out.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Full-integer INT8 (the default).")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="16-bit floating-point weights.")] = False,
+    qat: Annotated[bool, typer.Option("--qat", help="Quantization-aware training first (TFLite).")] = False,
+    prune: Annotated[float | None, typer.Option(help="Share of channels to remove first.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name or a .toml file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The run's data, where it has moved.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Bundle folder; RUN/bundles when left out.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace bundles that are there.")] = False,
+) -> None:
+    """Compress a run's model and export it: TFLite, OpenVINO, ONNX.
+
+    Example: edgebrain quantize runs/demo-1 --int8
+    """
+    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.progress import Bars
+    from edgebrain.cli.sources import open_run_data
+    from edgebrain.errors import EdgebrainError
+    from edgebrain.recipe import check_quantize, load_quantize_recipe, replaced
+    from edgebrain.runs import newest_run, read_run
+
+    if sum((int8, fp16, recipe is not None)) > 1 or (fp16 and qat):
+        raise typer.BadParameter("choose one of --int8, --fp16 and --recipe; --qat gives int8")
+    base = recipe or ("fp16" if fp16 else "int8-qat" if qat else "int8")
+    chosen = replaced(load_quantize_recipe(base), "compress", prune=prune, qat=qat or None)
+    check_quantize(chosen, "the options")
+    folder = run or newest_run()
+    entry = read_run(folder)
+    import_keras("quantizing", backend="tensorflow")
+    from edgebrain.compression.quantize import open_run
+    from edgebrain.compression.quantize import quantize as compress
+
+    with Bars() as bars:
+        if run is None:
+            bars.say(f"{folder}: the newest run")
+        dataset = open_run_data(entry, data)
+        opened = open_run(folder, dataset, entry["data"]["groups"], entry["data"]["sha256"], bars.show)
+        outcomes = compress(opened, chosen, out or folder / "bundles", force, bars.show)
+    print(f"{'bundle':<24} {'KiB':>7} {'int8 MACs':>9} {'val Dice':>9} {'float':>7} {'agree':>6}")
+    for outcome in outcomes:
+        if outcome.bundle is not None and outcome.verdict is not None:
+            verdict, manifest = outcome.verdict, outcome.bundle.manifest
+            print(
+                f"{outcome.name:<24} {outcome.bundle.model_bytes / 1024:>7.0f} {manifest['int8_mac_share']:>9.1%}"
+                f" {verdict.dice or 0:>9.4f} {verdict.parent_dice or 0:>7.4f} {verdict.agreement:>6.3f}"
+            )
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    print(f"{out or folder / 'bundles'}: {len(outcomes) - len(failures)} bundles; next: edgebrain bench --target cpu")
+    if failures:
+        raise EdgebrainError("; ".join(error.message for error in failures), failures[0].hint)

@@ -1,0 +1,92 @@
+"""SavedModel -> OpenVINO IR; int8 by NNCF."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebrain.bundle import ROLES, Port
+from edgebrain.compression.calibration import Calibration
+from edgebrain.compression.exporters import Exported
+from edgebrain.errors import MissingExtra
+from edgebrain.graph import openvino as graph
+from edgebrain.quiet import quiet
+
+try:
+    import openvino as ov
+    from openvino import opset13 as ops
+    from openvino.preprocess import PrePostProcessor
+except ImportError as problem:
+    raise MissingExtra("openvino", "openvino", "exporting OpenVINO") from problem
+
+
+def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
+    """An .xml and a .bin file; int8 takes uint8 grey values and gives uint8 probabilities."""
+    with quiet():
+        model = ov.convert_model(str(saved_model), input=[1, side, side, 1])
+        _name_border(model)
+        if calibration is not None:
+            model = _eight_bit_border(_quantized(model, calibration))
+    with tempfile.TemporaryDirectory(prefix="edgebrain-") as folder:
+        path = Path(folder, "model.xml")
+        ov.save_model(model, path, compress_to_fp16=precision == "float16")
+        contents = {name: Path(folder, name).read_bytes() for name in ("model.xml", "model.bin")}
+    scale = 1.0 / 255.0 if calibration is not None else 1.0
+    return Exported(
+        contents,
+        _port(model.inputs[0], scale),
+        {role: _port(model.output(role), scale) for role in ROLES},
+        tuple(graph.operators(contents["model.xml"], contents["model.bin"])),
+    )
+
+
+def _quantized(model: Any, calibration: Calibration) -> Any:
+    try:
+        import nncf
+    except ImportError as problem:
+        raise MissingExtra("nncf", "compress", "INT8 OpenVINO") from problem
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(calibration.tensors())),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(calibration.images),
+        fast_bias_correction=True,
+    )
+
+
+def _eight_bit_border(model: Any) -> Any:
+    """Grey values in and probabilities out as uint8: a quarter of the bytes to copy, and one rounding, ours."""
+    processor = PrePostProcessor(model)
+    processor.input().tensor().set_element_type(ov.Type.u8)
+    processor.input().preprocess().convert_element_type(ov.Type.f32).scale(255.0)
+    for role in ROLES:
+        processor.output(role).postprocess().custom(_as_grey)
+        processor.output(role).tensor().set_element_type(ov.Type.u8)
+    model = processor.build()
+    for role, output in zip(ROLES, _by_role(model), strict=True):
+        output.get_tensor().set_names({role})
+    return model
+
+
+def _as_grey(output: Any) -> Any:
+    scaled = ops.multiply(output, ops.constant(np.array(255.0, dtype=np.float32)))
+    return ops.round(scaled, "half_away_from_zero").output(0)
+
+
+def _name_border(model: Any) -> None:
+    model.inputs[0].get_tensor().set_names({"slice"})
+    for role, output in zip(ROLES, _by_role(model), strict=True):
+        output.get_tensor().set_names({role})
+
+
+def _by_role(model: Any) -> list[Any]:
+    """Outputs in the order of ROLES: the mask has four dimensions, the class two."""
+    return sorted(model.outputs, key=lambda output: -len(output.shape))
+
+
+def _port(node: Any, scale: float) -> Port:
+    dtype = np.dtype(node.element_type.to_dtype()).name
+    return Port(node.any_name, tuple(int(side) for side in node.shape), dtype, scale)

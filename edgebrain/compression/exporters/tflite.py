@@ -1,0 +1,56 @@
+"""SavedModel -> TFLite by TensorFlow's converter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from edgebrain.bundle import ROLES, Port
+from edgebrain.compression.calibration import Calibration
+from edgebrain.compression.exporters import Exported
+from edgebrain.graph import tflite as graph
+from edgebrain.quiet import quiet
+
+
+def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
+    """A .tflite file; int8 has per-channel weights and int8 input and output, and no float operator."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serving_default"])
+    if precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    if calibration is not None:
+        full_integer(converter)
+        converter.representative_dataset = lambda: ([tensor] for tensor in calibration.tensors())
+    with quiet():
+        content = converter.convert()
+    return described(content)
+
+
+def full_integer(converter: Any) -> None:
+    """Ask for integer operators only, int8 at the border; conversion fails where one is not to be had."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+
+
+def described(content: bytes) -> Exported:
+    """The file's border and operators, read back from its bytes.
+
+    Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; the signature tells which is which.
+    """
+    with quiet():
+        interpreter = tf.lite.Interpreter(model_content=content)
+        runner = interpreter.get_signature_runner()
+    details = runner.get_output_details()
+    (given,) = runner.get_input_details().values()
+    outputs = {role: _port(next(details[name] for name in details if role in name)) for role in ROLES}
+    return Exported({"model.tflite": content}, _port(given), outputs, tuple(graph.operators(content)))
+
+
+def _port(detail: dict[str, Any]) -> Port:
+    scale, zero_point = detail["quantization"]
+    shape = tuple(int(side) for side in detail["shape"])
+    return Port(detail["name"], shape, detail["dtype"].__name__, float(scale) or 1.0, int(zero_point))

@@ -1,0 +1,101 @@
+"""The gate: a compressed model must not have collapsed against its parent. Both run through the one session.
+
+It catches wrecks before they are written; whether a small drop is acceptable is the bench's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebrain.data.sample import Sample
+from edgebrain.errors import BadBundle, GateRefused
+from edgebrain.evaluation.scores import ImageScore, score_image, summarise
+from edgebrain.runtime.session import Prediction, Session
+
+CONSTANT_SPREAD = 1.0 / 255.0
+SATURATED_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said of the gate's slices. probabilities:
+    (N, classes). areas: (N,) marked share of each slice. spread: range of the slices' mean mask probability."""
+
+    scores: tuple[ImageScore, ...]
+    probabilities: np.ndarray
+    areas: np.ndarray
+    spread: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's figures; `reasons` is empty when the child passes."""
+
+    parent_dice: float | None
+    dice: float | None
+    agreement: float
+    reasons: tuple[str, ...]
+
+
+def answer(
+    session: Session, samples: Sequence[Sample], progress: Callable[[int, int], None] = lambda done, total: None
+) -> Answers:
+    """Run a session over the gate's slices. Raises BadBundle: an output holds NaN."""
+    scores, probabilities, areas, means = [], [], [], []
+    for done, sample in enumerate(samples, start=1):
+        said = session.predict(sample.image)
+        scores.append(_score(sample, said))
+        probabilities.append(said.class_probabilities)
+        areas.append(said.mask.mean())
+        means.append(said.probability.mean() / 255.0)
+        progress(done, len(samples))
+    return Answers(tuple(scores), np.array(probabilities), np.array(areas), float(np.ptp(means)))
+
+
+def judge(parent: Answers, child: Answers, max_dice_drop: float, min_agreement: float) -> Verdict:
+    """Compare a child's answers with its parent's on the same slices."""
+    before, after = summarise(parent.scores)["dice"], summarise(child.scores)["dice"]
+    agreement = float((parent.probabilities.argmax(axis=1) == child.probabilities.argmax(axis=1)).mean())
+    reasons = [*_collapsed(parent, child)]
+    if before is not None and (after is None or before - after > max_dice_drop):
+        reasons.append(f"Dice fell from {before:.4f} to {after or 0.0:.4f}, more than {max_dice_drop}")
+    if agreement < min_agreement:
+        reasons.append(f"class agreement is {agreement:.3f}, below {min_agreement}")
+    return Verdict(before, after, agreement, tuple(reasons))
+
+
+def pass_or_refuse(name: str, verdict: Verdict, slices: int) -> None:
+    """Raises GateRefused with the figures when the verdict has reasons."""
+    if verdict.reasons:
+        raise GateRefused(
+            f"{name}: refused on {slices} validation slices: {'; '.join(verdict.reasons)}",
+            "nothing was written; more calibration slices, --qat, or a longer fine-tuning may help",
+        )
+
+
+def broken_output(name: str, problem: BadBundle) -> GateRefused:
+    """A child whose output is no number at all."""
+    return GateRefused(f"{name}: refused: {problem.message}", problem.hint)
+
+
+def _collapsed(parent: Answers, child: Answers) -> list[str]:
+    reasons = []
+    tumour = np.array([score.true_area > 0 for score in child.scores])
+    if not child.areas.any() and parent.areas[tumour].any():
+        reasons.append(f"all background: no lesion pixel on {int(tumour.sum())} tumour slices")
+    if child.areas.size and child.areas.min() > SATURATED_SHARE:
+        reasons.append(f"saturated mask: at least {child.areas.min():.0%} of every slice is marked")
+    if child.spread < CONSTANT_SPREAD <= parent.spread:
+        reasons.append("constant mask: the mean probability does not change from slice to slice")
+    if np.ptp(child.probabilities, axis=0).max() < CONSTANT_SPREAD:
+        reasons.append("constant class: the same probabilities for every slice")
+    return reasons
+
+
+def _score(sample: Sample, said: Prediction) -> ImageScore:
+    return score_image(
+        sample.id, sample.group, sample.label, sample.plane, said.classes, said.mask, sample.mask, said.class_probabilities
+    )

@@ -1,0 +1,128 @@
+"""Quantization-aware training with tensorflow-model-optimization, in a child process.
+
+The library works on the legacy Keras, and which Keras TensorFlow has holds for a whole process. The parent calls
+`train_quantization_aware`; the child runs this module: weights by layer name in, a .tflite file out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebrain.errors import MissingExtra, WorkerFailed
+from edgebrain.model.spec import UNetSpec
+
+Weights = dict[str, list[np.ndarray]]
+
+
+def train_quantization_aware(
+    spec: UNetSpec, weights: Weights, task: dict[str, Any], progress: Callable[[int, int], None]
+) -> bytes:
+    """Retrain with simulated INT8 and convert; returns the .tflite file.
+
+    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight, augment.
+    Raises MissingExtra: tensorflow-model-optimization is not installed. WorkerFailed: the child died.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebrain-qat-") as name:
+        folder = Path(name)
+        _save_weights(folder / "weights.npz", weights)
+        (folder / "task.json").write_text(json.dumps({**task, "spec": spec.as_json()}))
+        environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        with (folder / "stderr").open("wb") as said:
+            command = [sys.executable, "-m", "edgebrain.compression.qat", name]
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True)
+            try:
+                _follow(child, progress)
+            finally:
+                child.kill()
+                child.wait()
+        return _result(folder, child.returncode)
+
+
+def _follow(child: subprocess.Popen[str], progress: Callable[[int, int], None]) -> None:
+    """Pass the child's steps on until it ends."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        words = line.split()
+        if words[:1] == ["step"]:
+            progress(int(words[1]), int(words[2]))
+    child.wait()
+
+
+def _result(folder: Path, code: int) -> bytes:
+    said = (folder / "stderr").read_text(errors="replace")
+    if code != 0:
+        if "No module named" in said:
+            raise MissingExtra("tensorflow-model-optimization", "compress", "--qat")
+        lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
+        raise WorkerFailed(f"quantization-aware training stopped with code {code}: {lines[-1]}", "run again with --debug")
+    return (folder / "model.tflite").read_bytes()
+
+
+def _save_weights(path: Path, weights: Weights) -> None:
+    np.savez(path, **{f"{layer}/{place}": array for layer, arrays in weights.items() for place, array in enumerate(arrays)})
+
+
+def _load_weights(path: Path) -> Weights:
+    weights: Weights = {}
+    with np.load(path, allow_pickle=False) as content:
+        for key in content.files:
+            weights.setdefault(key.rsplit("/", 1)[0], []).append(content[key])
+    return weights
+
+
+def _child(folder: Path) -> None:
+    """Train, rebuild for one slice (a dynamic batch would give a dynamic graph), convert."""
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    from edgebrain.compression.exporters.tflite import full_integer
+    from edgebrain.model.network import build, set_weights_by_layer
+
+    task = json.loads((folder / "task.json").read_text())
+    spec = UNetSpec.from_json(task["spec"])
+    model = build(spec, tf_keras)
+    set_weights_by_layer(model, _load_weights(folder / "weights.npz"))
+    simulated = tfmot.quantization.keras.quantize_model(model)
+    _learn(simulated, tf_keras, spec, task)
+    single = tfmot.quantization.keras.quantize_model(build(spec, tf_keras, batch_size=1))
+    single.set_weights(simulated.get_weights())
+    converter = tf.lite.TFLiteConverter.from_keras_model(single)
+    full_integer(converter)
+    (folder / "model.tflite").write_bytes(converter.convert())
+
+
+def _learn(model: Any, tf_keras: Any, spec: UNetSpec, task: dict[str, Any]) -> None:
+    from edgebrain.data.pack import open_pack
+    from edgebrain.data.readers import open_dataset
+    from edgebrain.data.split import Split
+    from edgebrain.recipe import AugmentPart
+    from edgebrain.training.batches import Batches
+    from edgebrain.training.losses import dice_loss
+
+    pack = open_pack(open_dataset(Path(task["data"]), task["groups"] and Path(task["groups"])), spec.side)
+    rows = pack.index(Split.read(Path(task["split"])).names_of("train"))
+    batches = Batches(pack, rows, task["batch"], spec.classes, task["seed"], AugmentPart(**task["augment"]))
+    model.compile(
+        optimizer=tf_keras.optimizers.Adam(task["learning_rate"]),
+        loss=[dice_loss, "categorical_crossentropy"],
+        loss_weights=[1.0, task["class_weight"]],
+    )
+    total = len(batches) * task["epochs"]
+    for epoch in range(task["epochs"]):
+        for done, batch in enumerate(batches.epoch(epoch), start=1):
+            model.train_on_batch(batch.images, [batch.masks, batch.labels])
+            print("step", epoch * len(batches) + done, total, flush=True)
+
+
+if __name__ == "__main__":
+    _child(Path(sys.argv[1]))

@@ -1,0 +1,315 @@
+"""A run's float model -> perhaps pruned, perhaps retrained -> exported once -> each format, through the gate.
+
+Each format's float32 sibling is written too: a speed-up is only fair against the same runtime.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from edgebrain.bundle import Bundle, make_bundle, write_bundle
+from edgebrain.compression.calibration import Calibration, choose_calibration
+from edgebrain.compression.exporters import Exported, exporter
+from edgebrain.compression.exporters.tflite import described
+from edgebrain.compression.gate import Answers, Verdict, answer, broken_output, judge, pass_or_refuse
+from edgebrain.compression.pruning import choose_channels, cut_channels
+from edgebrain.compression.qat import train_quantization_aware
+from edgebrain.compression.saved_model import save_model
+from edgebrain.data.pack import Pack, open_pack
+from edgebrain.data.sample import Dataset, Sample
+from edgebrain.data.split import Split
+from edgebrain.errors import BadBundle, BadRun, EdgebrainError
+from edgebrain.files import refuse_to_overwrite
+from edgebrain.graph import Operator, int8_mac_share
+from edgebrain.model.engine import KerasEngine
+from edgebrain.model.network import WEIGHTS, build, set_weights_by_layer, weights_by_layer, weights_bytes
+from edgebrain.model.spec import UNetSpec
+from edgebrain.quiet import quiet
+from edgebrain.recipe import QuantizeRecipe, TrainRecipe, load_train_recipe
+from edgebrain.runtime.session import Session, open_session
+from edgebrain.training.batches import Batches
+from edgebrain.training.float_bundle import float_manifest, open_float_model, scores_json
+from edgebrain.training.loop import Listener, compiled, learn_epoch
+from edgebrain.training.precision import versions
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one format: its bundle and the gate's verdict, or the error that stopped it."""
+
+    name: str
+    bundle: Bundle | None
+    verdict: Verdict | None
+    error: EdgebrainError | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run with its data, opened for compression."""
+
+    path: Path
+    recipe: TrainRecipe
+    dataset: Dataset
+    groups: str | None
+    pack: Pack
+    split: Split
+
+    def gate_samples(self, count: int) -> list[Sample]:
+        """Validation slices for the gate, evenly drawn from the sorted side."""
+        names = self.split.names_of("val")
+        chosen = names[:: max(1, -(-len(names) // count))]
+        return [record.load() for record in self.dataset.named(chosen)]
+
+
+def open_run(path: Path, dataset: Dataset, groups: str | None, data_sha256: str, progress: Progress) -> Run:
+    """Open a finished run. Raises BadRun: unfinished, or the data are not the run's."""
+    if not (path / "float").is_dir():
+        raise BadRun(f"{path}: has no float bundle yet", f"finish it with `edgebrain train --resume {path}`")
+    recipe = load_train_recipe(str(path / "recipe.toml"))
+    pack = open_pack(dataset, recipe.model.side, lambda done, total: progress("reading slices", done, total))
+    if pack.sha256 != data_sha256:
+        raise BadRun(f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data")
+    return Run(path, recipe, dataset, groups, pack, Split.read(path / "split.json"))
+
+
+def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[Outcome]:
+    """Compress a run as the recipe says; bundles go to out/FORMAT-VARIANT.
+
+    A format that fails or is refused does not stop the others. Raises CannotWrite: a bundle is there already and
+    `force` is not given.
+    """
+    variant = variant_name(recipe)
+    for name in recipe.compress.formats:
+        refuse_to_overwrite(out / f"{name}-{variant}", force)
+    samples = run.gate_samples(recipe.gate.slices)
+    parent, model = open_float_model(run.path / "float")
+    parent_says = answer(_keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
+    if recipe.compress.prune:
+        parent, model, parent_says = _pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
+    calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
+    task = _Task(run, recipe, out, force, parent, model, parent_says, samples, calibration, progress)
+    with tempfile.TemporaryDirectory(prefix="edgebrain-saved-") as folder:
+        saved = Path(folder, "saved_model")
+        with quiet():
+            save_model(model, parent.input.shape[1], saved)
+        return [outcome for name in recipe.compress.formats for outcome in task.both(name, saved)]
+
+
+def variant_name(recipe: QuantizeRecipe) -> str:
+    """int8, int8-qat, int8-prune50, fp16 ...: what stands behind the format in a bundle's name."""
+    compress = recipe.compress
+    parts = [compress.precision]
+    if compress.prune:
+        parts.append(f"prune{round(compress.prune * 100)}")
+    if compress.qat:
+        parts.append("qat")
+    return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One parent model on its way to bundles."""
+
+    run: Run
+    recipe: QuantizeRecipe
+    out: Path
+    force: bool
+    parent: Bundle
+    model: Any
+    parent_says: Answers
+    samples: list[Sample]
+    calibration: Calibration | None
+    progress: Progress
+
+    def both(self, name: str, saved: Path) -> list[Outcome]:
+        """The float32 sibling of a format, unless it is there already, and the compressed model."""
+        suffix = f"-prune{round(self.recipe.compress.prune * 100)}" if self.recipe.compress.prune else ""
+        sibling = f"{name}-float32{suffix}"
+        outcomes = []
+        if self.force or not (self.out / sibling).exists():
+            outcomes.append(self._outcome(sibling, lambda: self._plain(name, saved, "float32"), "float32", None))
+        precision = "float16" if self.recipe.compress.precision == "fp16" else "int8"
+        calibration = self.calibration.afresh() if self.calibration is not None else None
+        make = self._aware if self.recipe.compress.qat else lambda: self._plain(name, saved, precision, calibration)
+        return [*outcomes, self._outcome(f"{name}-{variant_name(self.recipe)}", make, precision, calibration)]
+
+    def _plain(
+        self, name: str, saved: Path, precision: str, calibration: Calibration | None = None
+    ) -> Exported:
+        return exporter(name).export(saved, self.parent.input.shape[1], precision, calibration)
+
+    def _aware(self) -> Exported:
+        part, train = self.recipe.finetune, self.run.recipe.train
+        task = {
+            "data": str(self.run.dataset.root),
+            "groups": self.run.groups,
+            "split": str(self.run.path / "split.json"),
+            "epochs": part.qat_epochs,
+            "learning_rate": part.qat_learning_rate,
+            "batch": train.batch,
+            "seed": train.seed,
+            "class_weight": train.class_weight,
+            "augment": asdict(self.run.recipe.augment),
+        }
+        spec = UNetSpec.from_json(self.parent.manifest["model"])
+        content = train_quantization_aware(
+            spec, weights_by_layer(self.model), task, lambda d, t: self.progress("quantization-aware training", d, t)
+        )
+        return described(content)
+
+    def _outcome(
+        self, name: str, make: Callable[[], Exported], precision: str, calibration: Calibration | None
+    ) -> Outcome:
+        self.progress(f"writing {name}", 0, 2)
+        try:
+            exported = make()
+            self.progress(f"writing {name}", 1, 2)
+            return self._through_the_gate(name, exported, precision, calibration)
+        except EdgebrainError as error:
+            return Outcome(name, None, None, error)
+        finally:
+            self.progress(f"writing {name}", 2, 2)
+
+    def _through_the_gate(
+        self, name: str, exported: Exported, precision: str, calibration: Calibration | None
+    ) -> Outcome:
+        contents: dict[str, bytes] = dict(exported.contents)
+        if calibration is not None and not self.recipe.compress.qat:
+            contents["calibration.csv"] = calibration.csv
+        manifest = self._manifest(name, exported, precision, calibration)
+        draft = make_bundle(self.out / name, manifest, contents)
+        try:
+            says = answer(open_session(draft), self.samples)
+        except BadBundle as problem:
+            raise broken_output(name, problem) from problem
+        verdict = judge(self.parent_says, says, self.recipe.gate.max_dice_drop, self.recipe.gate.min_agreement)
+        pass_or_refuse(name, verdict, len(self.samples))
+        contents["scores.json"] = scores_json(says.scores, self.run.split.sha256, "val")
+        return Outcome(name, write_bundle(draft.path, manifest, contents, self.force), verdict)
+
+    def _manifest(
+        self, name: str, exported: Exported, precision: str, calibration: Calibration | None
+    ) -> dict[str, Any]:
+        share = int8_mac_share(exported.operators)
+        lineage = {
+            **self.parent.lineage,
+            "parent": self.parent.manifest_sha256,
+            "recipe": {"name": self.recipe.name, "sha256": self.recipe.sha256},
+            "calibration_sha256": calibration.sha256 if calibration else None,
+            "calibration_slices": len(calibration.images) if calibration else 0,
+            "calibration_seen": calibration.seen if calibration else 0,
+            "versions": {**versions(), **_converter_versions()},
+        }
+        if self.recipe.compress.qat:
+            lineage |= {"calibration_sha256": None, "calibration_slices": 0, "calibration_seen": 0}
+        return {
+            **{key: self.parent.manifest[key] for key in ("model", "postprocess", "parameters", "macs")},
+            "name": f"{self.run.path.name}-{name}",
+            "format": name.split("-")[0],
+            "precision": "mixed" if precision == "int8" and share < 1.0 else precision,
+            "input": {**exported.input.as_json(), "slice": self.parent.manifest["input"]["slice"]},
+            "outputs": {role: port.as_json() for role, port in exported.outputs.items()},
+            "int8_mac_share": share,
+            "kept_float": _kept_float(exported.operators) if precision == "int8" else [],
+            "operators": _operator_counts(exported.operators),
+            "lineage": lineage,
+        }
+
+
+def _pruned(
+    run: Run,
+    recipe: QuantizeRecipe,
+    out: Path,
+    parent: Bundle,
+    model: Any,
+    parent_says: Answers,
+    samples: list[Sample],
+    force: bool,
+    progress: Progress,
+) -> tuple[Bundle, Any, Answers]:
+    """The narrower float model, fine-tuned, gated and written as a float bundle of its own."""
+    spec = UNetSpec.from_json(parent.manifest["model"])
+    weights = weights_by_layer(model)
+    narrow, small = cut_channels(spec, weights, choose_channels(spec, weights, recipe.compress.prune))
+    tuned = _finetuned(run, recipe, narrow, small, progress)
+    single = build(narrow, keras, batch_size=1)
+    set_weights_by_layer(single, weights_by_layer(tuned))
+    name = f"float-prune{round(recipe.compress.prune * 100)}"
+    lineage = {
+        **parent.lineage,
+        "parent": parent.manifest_sha256,
+        "recipe": {"name": recipe.name, "sha256": recipe.sha256},
+        "versions": versions(),
+    }
+    manifest = float_manifest(f"{run.path.name}-{name}", narrow, lineage)
+    contents = {WEIGHTS: weights_bytes(single)}
+    draft = make_bundle(out / name, manifest, contents)
+    says = answer(_keras_session(draft, single), samples, lambda d, t: progress("pruned model", d, t))
+    verdict = judge(parent_says, says, recipe.gate.pruned_dice_drop, recipe.gate.pruned_agreement)
+    pass_or_refuse(name, verdict, len(samples))
+    contents["scores.json"] = scores_json(says.scores, run.split.sha256, "val")
+    # The fine-tuned parent of bundles that a user may compare later: replaced together with its children.
+    return write_bundle(draft.path, manifest, contents, force=True), single, says
+
+
+def _finetuned(run: Run, recipe: QuantizeRecipe, spec: UNetSpec, weights: Mapping[str, Any], progress: Progress) -> Any:
+    train = replace(
+        run.recipe.train, epochs=recipe.finetune.epochs, learning_rate=recipe.finetune.learning_rate, schedule="constant"
+    )
+    rows = run.pack.index(run.split.names_of("train"))
+    batches = Batches(run.pack, rows, train.batch, spec.classes, train.seed + 1, run.recipe.augment)
+    keras.utils.set_random_seed(train.seed)
+    model = build(spec, keras)
+    set_weights_by_layer(model, dict(weights))
+    compiled(model, train, len(batches), train.epochs)
+    for epoch in range(train.epochs):
+        learn_epoch(model, batches, epoch, train.epochs, _Finetuning(progress))
+    return model
+
+
+class _Finetuning(Listener):
+    """Passes the steps of fine-tuning on as one bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
+        self._progress("fine-tuning", (epoch - 1) * total + done, epochs * total)
+
+
+def _keras_session(bundle: Bundle, model: Any) -> Session:
+    """A session over a model that is in memory already."""
+    return Session(bundle, KerasEngine(model, keras.backend.backend(), keras.__version__, 0))
+
+
+def _kept_float(operators: tuple[Operator, ...]) -> list[str]:
+    return [operator.name for operator in operators if operator.macs and not operator.int8]
+
+
+def _operator_counts(operators: tuple[Operator, ...]) -> dict[str, int]:
+    """Operator and version -> how many, as read from the file."""
+    counts: dict[str, int] = {}
+    for operator in operators:
+        key = f"{operator.kind} v{operator.version}" if operator.version else operator.kind
+        counts[key] = counts.get(key, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _converter_versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("openvino", "nncf", "onnx", "onnxruntime", "tf2onnx", "tensorflow-model-optimization"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

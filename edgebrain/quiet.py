@@ -1,0 +1,43 @@
+"""Keep libraries' own talk off the terminal; what they said is kept for the error, should there be one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# TensorFlow reads it when it is loaded: 3 leaves fatal messages only.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Turn the process's stdout and stderr away, below Python too: converters print from C++.
+
+    When the block raises, everything that was said is printed to stderr before the error goes on.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    with tempfile.TemporaryFile() as heard:
+        try:
+            os.dup2(heard.fileno(), 1)
+            os.dup2(heard.fileno(), 2)
+            yield
+        except BaseException:
+            _restore(saved)
+            heard.seek(0)
+            sys.stderr.write(heard.read().decode(errors="replace"))
+            raise
+        else:
+            _restore(saved)
+
+
+def _restore(saved: list[int]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number, copy in enumerate(saved, start=1):
+        os.dup2(copy, number)
+        os.close(copy)
