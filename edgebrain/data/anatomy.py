@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from edgebrain.data.easel import Easel, blob, mirrored, smooth_field
+from edgebrain.data.easel import Easel, blob, grown, mirrored, smooth_field
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Anatomy:
     """A drawn head: what lesions need to know of it.
 
     brain: (n, 2) outline in head units. inside: (H, W) uint8, 1 in the brain. sella: where a pituitary lies.
-    fine: (H, W) float32, a smooth field of small bumps.
+    fine: (H // 2, W // 2) float32, a smooth field of small bumps.
     """
 
     brain: np.ndarray
@@ -47,8 +48,7 @@ def draw_head(easel: Easel, rng: np.random.Generator, plane: str, at_sella: bool
     about -0.5 to 0.5; neighbours share everything else.
     """
     tissue = _tissue(rng)
-    shape = (easel.canvas.shape[0], easel.canvas.shape[1])
-    fine = smooth_field(rng, shape, 40, drift)
+    fine = smooth_field(rng, easel.half_shape, 40, drift)
     level = 0 if at_sella else int(rng.integers(0, 3))
     draw = {"axial": _axial, "coronal": _coronal, "sagittal": _sagittal}[plane]
     return draw(easel, rng, tissue, fine, level, drift)
@@ -93,7 +93,7 @@ def _coronal(
     easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray, level: int, drift: float
 ) -> Anatomy:
     width = rng.uniform(0.66, 0.76) * (1.0 - 0.05 * abs(drift))
-    _neck(easel, rng, tissue, fine, rng.uniform(0.42, 0.58))
+    _neck(easel, rng, tissue, fine, rng.uniform(0.5, 0.64))
     outline = blob(rng, (0.0, -0.2), (width, 0.72), 0.03)
     _shells(easel, tissue, outline)
     brain = (outline - (0.0, -0.2)) * (0.87, 0.83) + (0.0, -0.22)
@@ -138,19 +138,17 @@ def _brain(
     easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray, outline: np.ndarray, drift: float
 ) -> np.ndarray:
     """Folded cortex around white matter. Returns: (H, W) uint8, 1 in the brain."""
-    import cv2
-
-    shape = (easel.canvas.shape[0], easel.canvas.shape[1])
     inside = easel.region(outline)
     # A blurred small copy of the brain is a cheap measure of depth: 0.5 at its edge, 1 within.
     small = cv2.resize(inside.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    depth = cv2.resize(cv2.blur(small, (11, 11)), shape[::-1], interpolation=cv2.INTER_LINEAR)
-    folds = smooth_field(rng, shape, 22, drift)
-    white = np.clip((depth - 0.78 + 0.22 * folds) * 5.0 + 0.5, 0.0, 1.0)
-    sulci = np.clip(1.0 - np.abs(folds + 0.25 * fine) * rng.uniform(4.0, 8.0), 0.0, 1.0) * np.clip((0.98 - depth) * 3.0, 0.0, 1.0)
-    texture = tissue.grey + (tissue.white - tissue.grey) * white + (0.06 * tissue.grey) * fine
+    depth = grown(cv2.blur(small, (11, 11)), easel.half_shape)
+    folds = smooth_field(rng, easel.half_shape, 24, drift)
+    white = np.clip((depth - 0.8 + 0.2 * folds) * 5.0 + 0.5, 0.0, 1.0)
+    sulci = np.maximum(1.0 - np.abs(folds + 0.3 * fine) * rng.uniform(3.0, 6.5), 0.0)
+    sulci *= np.clip((1.04 - depth) * 3.0, 0.0, 1.0) * rng.uniform(0.5, 1.0)
+    texture = tissue.grey + (tissue.white - tissue.grey) * white + (0.07 * tissue.grey) * fine
     texture -= (tissue.grey - tissue.fluid) * sulci
-    easel.put(texture, inside)
+    easel.put(grown(texture, easel.shape), inside)
     return inside
 
 
@@ -173,8 +171,9 @@ def _vessels(easel: Easel, rng: np.random.Generator, tissue: Tissue, brain: np.n
     for _ in range(int(rng.integers(3, 9))):
         corner = brain[int(rng.integers(len(brain)))]
         start = centre + (corner - centre) * rng.uniform(0.35, 0.98)
-        steps = rng.normal(0.0, 0.07, (3, 2)).cumsum(axis=0)
-        easel.line(np.vstack([start, start + steps]), rng.uniform(0.008, 0.022), tissue.bright * rng.uniform(0.8, 1.2))
+        # Inward, so that no vessel leaves the head.
+        steps = rng.normal(0.0, 0.05, (3, 2)).cumsum(axis=0) + np.outer((0.1, 0.2, 0.3), centre - start)
+        easel.line(np.vstack([start, start + steps]), rng.uniform(0.008, 0.02), tissue.bright * rng.uniform(0.75, 1.1))
     for _ in range(int(rng.integers(0, 3))):
         spot = centre + (brain[int(rng.integers(len(brain)))] - centre) * rng.uniform(0.2, 0.9)
         easel.fill(blob(rng, (spot[0], spot[1]), (rng.uniform(0.015, 0.045), rng.uniform(0.015, 0.045)), 0.1), tissue.bright)
@@ -201,7 +200,7 @@ def _ventricles_axial(easel: Easel, rng: np.random.Generator, tissue: Tissue, dr
 def _orbits(easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray) -> None:
     """Eyes in bright fat, and the nose between them, in front of the brain at the base."""
     front = easel.region(blob(rng, (0.0, -0.55), (0.58, 0.32), 0.05))
-    easel.put(tissue.scalp * 0.55 + 22.0 * fine, front)
+    easel.put(grown(tissue.scalp * 0.55 + 22.0 * fine, easel.shape), front)
     eye = rng.uniform(0.12, 0.15)
     for side in (-1.0, 1.0):
         easel.fill(blob(rng, (0.3 * side, -0.62), (eye * 1.25, eye * 1.5), 0.06), tissue.scalp * 0.95)
@@ -272,15 +271,16 @@ def _temporal_gap(easel: Easel, rng: np.random.Generator, tissue: Tissue) -> Non
 
 def _neck(easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray, half: float) -> None:
     """Face and neck below the skull: fat, muscle and marrow, brighter and rougher than brain."""
-    corners = np.array([(-half, 0.1), (half, 0.1), (half * 0.9, 0.7), (half, 1.4), (-half, 1.4), (-half * 0.9, 0.7)])
+    right = np.array([(half, 0.1), (half * 1.02, 0.4), (half * 0.86, 0.7), (half * 0.95, 1.0), (half * 1.3, 1.4)])
+    corners = np.vstack([right, mirrored(right)[::-1]])
     easel.fill(corners * (1.12, 1.0), tissue.scalp)
     _flesh(easel, rng, tissue, fine, corners)
 
 
 def _flesh(easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray, outline: np.ndarray) -> None:
-    shape = (easel.canvas.shape[0], easel.canvas.shape[1])
-    rough = smooth_field(rng, shape, 18)
-    easel.put(np.maximum(0.75 * tissue.grey + (0.55 * rough + 0.25 * fine) * tissue.grey, 4.0), easel.region(outline))
+    rough = smooth_field(rng, easel.half_shape, 18)
+    flesh = np.maximum(0.75 * tissue.grey + (0.55 * rough + 0.25 * fine) * tissue.grey, 4.0)
+    easel.put(grown(flesh, easel.shape), easel.region(outline))
     for _ in range(int(rng.integers(2, 6))):
         spot = (rng.uniform(outline[:, 0].min(), outline[:, 0].max()) * 0.8, rng.uniform(0.45, 0.95))
         easel.fill(blob(rng, spot, (rng.uniform(0.03, 0.12), rng.uniform(0.03, 0.09)), 0.2), tissue.bright)

@@ -31,9 +31,19 @@ class Easel:
     centre: np.ndarray
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the canvas in pixels."""
+        return self.canvas.shape[0], self.canvas.shape[1]
+
+    @property
+    def half_shape(self) -> tuple[int, int]:
+        """Half the canvas's height and width: where textures are computed."""
+        return self.canvas.shape[0] // 2, self.canvas.shape[1] // 2
+
+    @property
     def unit_px(self) -> float:
         """Pixels of one head unit."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix))))
+        return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
 
     def fill(self, outline: np.ndarray, grey: float) -> None:
         """Fill an outline, (n, 2) in head units."""
@@ -80,8 +90,13 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int, d
     Returns: shape, float32.
     """
     coarse = rng.standard_normal((2, cells, cells), dtype=np.float32)
-    mixed = np.cos(drift) * coarse[0] + np.sin(drift) * coarse[1]
-    return cv2.resize(mixed.astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    mixed = np.float32(np.cos(drift)) * coarse[0] + np.float32(np.sin(drift)) * coarse[1]
+    return cv2.resize(mixed, shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def grown(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A field that was computed at half size (a quarter of the work), at the canvas's size. Returns: shape, float32."""
+    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def mirrored(outline: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebrain.data.anatomy import Anatomy
-from edgebrain.data.easel import Easel, blob
+from edgebrain.data.easel import Easel, blob, grown
 
 
 def draw_lesion(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, label: str, drift: float) -> np.ndarray:
@@ -29,7 +29,7 @@ def _glioma(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk: fl
     middle = anatomy.brain.mean(axis=0)
     centre = middle + (corner - middle) * rng.uniform(0.3, 0.75)
     radii = (radius * rng.uniform(0.8, 1.3), radius * rng.uniform(0.8, 1.1))
-    outline = blob(rng, (centre[0], centre[1]), radii, 0.32, rng.uniform(0.0, 3.1))
+    outline = blob(rng, (centre[0], centre[1]), radii, 0.26, rng.uniform(0.0, 3.1))
     if rng.random() < 0.7:
         halo = easel.region((outline - centre) * rng.uniform(1.25, 1.7) + centre) & anatomy.inside
         _stain(easel, halo, tissue.grey * rng.uniform(0.72, 0.92), 0.7)
@@ -37,8 +37,8 @@ def _glioma(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk: fl
     rim = tissue.grey * rng.uniform(1.15, 1.85)
     core = tissue.grey * (rng.uniform(0.45, 0.85) if rng.random() < 0.6 else rng.uniform(0.95, 1.5))
     inner = easel.region((outline - centre) * rng.uniform(0.45, 0.78) + centre)
-    values = np.where(inner > 0, np.float32(core), np.float32(rim)) + anatomy.fine * np.float32(0.3 * tissue.grey)
-    easel.put(values, mask)
+    values = np.where(inner > 0, np.float32(core), np.float32(rim))
+    easel.put(values + _bumps(easel, anatomy, 0.28), mask)
     return mask
 
 
@@ -59,8 +59,7 @@ def _meningioma(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk
         halo = easel.region((outline - centre) * 1.12 + centre) & anatomy.inside
         _stain(easel, halo, tissue.fluid * 1.2, 0.6)
     mask = easel.region(outline) & anatomy.inside
-    values = np.float32(tissue.grey * rng.uniform(1.2, 1.9)) + anatomy.fine * np.float32(0.05 * tissue.grey)
-    easel.put(values, mask)
+    easel.put(np.float32(tissue.grey * rng.uniform(1.2, 1.9)) + _bumps(easel, anatomy, 0.05), mask)
     return mask
 
 
@@ -73,10 +72,14 @@ def _pituitary(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk:
     if rng.random() < 0.4:
         above = (centre[0], centre[1] - 0.8 * radius)
         mask |= easel.region(blob(rng, above, (radius * 0.75, radius * 0.6), 0.1))
-    bump = rng.uniform(0.04, 0.2)
-    values = np.float32(tissue.grey * rng.uniform(1.05, 1.75)) + anatomy.fine * np.float32(bump * tissue.grey)
-    easel.put(values, mask)
+    rough = rng.uniform(0.04, 0.2)
+    easel.put(np.float32(tissue.grey * rng.uniform(1.05, 1.75)) + _bumps(easel, anatomy, rough), mask)
     return mask
+
+
+def _bumps(easel: Easel, anatomy: Anatomy, share: float) -> np.ndarray:
+    """The head's small bumps, `share` of its grey matter high. Returns: (H, W) float32."""
+    return grown(anatomy.fine * np.float32(share * anatomy.tissue.grey), easel.shape)
 
 
 def _radius(rng: np.random.Generator, median: float) -> float:
