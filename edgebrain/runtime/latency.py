@@ -66,11 +66,12 @@ def summary_ms(durations_ns: Sequence[int]) -> dict[str, float | None]:
     }
 
 
-def drift(blocks_ns: Sequence[Sequence[int]]) -> float | None:
-    """How much slower the last block's median is than the first's, as a fraction; None with fewer than two blocks."""
-    if len(blocks_ns) < 2 or not blocks_ns[0] or not blocks_ns[-1]:
+def drift(durations_ns: Sequence[int]) -> float | None:
+    """How much slower the last quarter's median is than the first's, as a fraction; None with fewer than 64 queries."""
+    quarter = len(durations_ns) // 4
+    if quarter < 16:
         return None
-    return median(blocks_ns[-1]) / median(blocks_ns[0]) - 1.0
+    return median(durations_ns[-quarter:]) / median(durations_ns[:quarter]) - 1.0
 
 
 def cpu_ticks(source: Path = Path("/proc/stat")) -> dict[str, int] | None:

@@ -1,0 +1,102 @@
+"""One bundle at one thread count in one worker: what it was asked, and what it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+from edgebrain.bundle import Bundle
+from edgebrain.data.sample import Record, read
+from edgebrain.evaluation.scores import ImageScore, score_image
+from edgebrain.runtime.latency import SETTLE, WARM_UP, drift, steal_share, summary_ms
+from edgebrain.runtime.worker import unpack_mask
+from edgebrain.targets.worker import Slice, Worker
+
+SCORED_AT_ONCE = 16
+
+
+@dataclass
+class Lane:
+    """opened: the worker's answer to `open`. blocks: its answers to `time`. scores, outputs: one a slice scored, and the
+    hash of its raw outputs by slice name; empty until scored."""
+
+    bundle: Bundle
+    threads: int
+    worker: Worker
+    opened: dict[str, Any]
+    environment: dict[str, Any]
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    timed_names: list[str] = field(default_factory=list)
+    scores: list[ImageScore] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    peak_rss_mib: float | None = None
+
+    @classmethod
+    def start(cls, bundle: Bundle, threads: int, worker: Worker) -> Lane:
+        """Greet a worker and have it open the bundle."""
+        environment = worker.hello()
+        return cls(bundle, threads, worker, worker.open(bundle.path, threads=threads), environment)
+
+    def score(self, records: Sequence[Record], told: Callable[[int], None]) -> None:
+        """Predict every record there and judge the masks here. told: how many are done, after each batch."""
+        for batch in _batches(records, SCORED_AT_ONCE):
+            answers = self.worker.score([_slice(record) for record in batch])
+            for record, answer in zip(batch, answers, strict=True):
+                self.outputs[record.name] = answer["outputs_sha256"]
+                self.scores.append(_judge(record, answer, self.bundle.classes))
+            told(len(self.scores))
+
+    def time(self, records: Sequence[Record]) -> None:
+        """Time one block: a query a record, after a few uncounted ones."""
+        warm_up = SETTLE if self.blocks else WARM_UP
+        self.blocks.append(self.worker.time([_slice(record) for record in records], len(records), warm_up))
+        self.timed_names += [record.name for record in records]
+
+    def same_outputs(self, outputs: dict[str, str]) -> bool:
+        """Whether every timed query gave the raw outputs that the scored slices of that name gave."""
+        timed = chain.from_iterable(block["outputs_sha256"] for block in self.blocks)
+        return all(outputs[name] == sha256 for name, sha256 in zip(self.timed_names, timed, strict=True))
+
+    def timing(self) -> dict[str, Any]:
+        """The figures of all blocks: latency_ms (transform, engine, back), engine_ms, decode_ms, throughput, noise."""
+        latency = summary_ms(self._all("predict_ns"))
+        return {
+            "latency_ms": latency,
+            "engine_ms": summary_ms(self._all("engine_ns")),
+            "decode_ms": summary_ms(self._all("decode_ns")),
+            "throughput_per_s": 1e3 / latency["mean"] if latency["mean"] else None,
+            "queries": len(self._all("predict_ns")),
+            "noise": {
+                "steal_share": steal_share((b["before"]["ticks"], b["after"]["ticks"]) for b in self.blocks),
+                "drift": drift(self._all("predict_ns")),
+            },
+        }
+
+    def _all(self, key: str) -> list[int]:
+        return list(chain.from_iterable(block[key] for block in self.blocks))
+
+
+def _slice(record: Record) -> Slice:
+    return Slice(record.name, read(record.image_path))
+
+
+def _judge(record: Record, answer: dict[str, Any], classes: Sequence[str]) -> ImageScore:
+    predicted = unpack_mask(answer["mask"])
+    return score_image(
+        record.name,
+        record.group,
+        record.label,
+        record.plane,
+        classes,
+        predicted,
+        record.load_mask(predicted.shape),
+        answer["class_probabilities"],
+    )
+
+
+def _batches(records: Sequence[Record], size: int) -> Iterable[list[Record]]:
+    remaining = iter(records)
+    while batch := list(islice(remaining, size)):
+        yield batch

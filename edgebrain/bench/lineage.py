@@ -1,0 +1,48 @@
+"""Who descends from whom: the float root that a bundle's drop is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edgebrain.bundle import Bundle, find_bundles, open_bundle
+from edgebrain.runs import run_of
+from edgebrain.runtime.engines import READERS, installed
+
+
+def with_roots(paths: Sequence[Path]) -> tuple[list[Bundle], list[str]]:
+    """The bundles to measure, with the float roots of their lineages, and notes on what is missing.
+
+    A root that was not named is looked for in the bundle's run folder and added, unless its library is not installed.
+    Returns: bundles without doubles, roots first. Raises BadBundle.
+    """
+    named = {bundle.manifest_sha256: bundle for bundle in map(open_bundle, dict.fromkeys(paths))}
+    nearby = {bundle.manifest_sha256: bundle for bundle in _in_same_runs(named.values())}
+    roots: dict[str, Bundle] = {}
+    notes = []
+    for bundle in named.values():
+        root = root_of(bundle, [*named.values(), *nearby.values()])
+        if root is None:
+            notes.append(f"{bundle.name}: its float parent is not here, so its drop is not known")
+        elif root.manifest_sha256 not in named and not any(map(installed, READERS[root.format])):
+            notes.append(f"{root.name}: not measured, because {root.format} is not installed; drops are not known")
+        else:
+            roots[root.manifest_sha256] = root
+    return list({**roots, **named}.values()), list(dict.fromkeys(notes))
+
+
+def root_of(bundle: Bundle, known: Sequence[Bundle]) -> Bundle | None:
+    """The bundle without parent at the end of a lineage; itself where it has none; None where a link is missing."""
+    by_hash = {one.manifest_sha256: one for one in known}
+    current, seen = bundle, {bundle.manifest_sha256}
+    while parent := current.lineage.get("parent"):
+        if parent not in by_hash or parent in seen:
+            return None
+        seen.add(parent)
+        current = by_hash[parent]
+    return current
+
+
+def _in_same_runs(bundles: Iterable[Bundle]) -> list[Bundle]:
+    runs = {run_of(bundle.path) for bundle in bundles}
+    return [open_bundle(path) for run in sorted(filter(None, runs)) for path in find_bundles(run)]

@@ -1,0 +1,57 @@
+"""Which slices a bench works on: a side of a run's split, or of the data set's own folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebrain.data.readers import open_dataset
+from edgebrain.data.sample import Dataset, Record
+from edgebrain.data.split import SIDES, Split
+from edgebrain.errors import BadData
+from edgebrain.files import sha256_json
+from edgebrain.runs import read_run
+
+
+def choose_slices(run: Path | None, data: Path | None, side: str, most: int | None = None) -> tuple[list[Record], dict[str, Any]]:
+    """The slices of a side, and what the report says of them.
+
+    Args: run: whose split and data are used; None for bundles that travel alone. data: instead of the run's data.
+    side: train, val, test or all. most: take so many, evenly spread.
+    The run's split counts where the data set holds all its slices; another data set is taken by its own folders.
+    Raises BadData: no data named, no slice on that side, or an unknown side.
+    """
+    if run is None and data is None:
+        raise BadData("which slices to measure on is not known: the bundle lies in no run", "pass --data FOLDER")
+    dataset = open_dataset(data or Path(read_run(run)["data"]["path"]))  # type: ignore[arg-type]
+    split = Split.read(run / "split.json") if run is not None and (run / "split.json").is_file() else None
+    records, source = _side(dataset, split, side)
+    if not records:
+        raise BadData(f"{dataset.root}: holds no slice on the side {side!r}", f"use --split {', '.join((*SIDES, 'all'))}")
+    chosen = spread(records, most or len(records))
+    names = [record.name for record in chosen]
+    facts = {"path": str(dataset.root), "split": side, "source": source, "slices": len(chosen), "names_sha256": sha256_json(names)}
+    return chosen, facts
+
+
+def spread(records: Sequence[Record], most: int) -> list[Record]:
+    """At most so many records, evenly spread over the list."""
+    count = min(most, len(records))
+    return [records[place * len(records) // count] for place in range(count)]
+
+
+def _side(dataset: Dataset, split: Split | None, side: str) -> tuple[list[Record], str]:
+    if side not in (*SIDES, "all"):
+        raise BadData(f"{side!r} is no side of a split", f"use one of {', '.join(SIDES)}, all")
+    known = {record.name: record for record in dataset.records}
+    if split is not None and set(split.names_of(side)) <= set(known):
+        return [_grouped(known[name], split.groups) for name in split.names_of(side)], "the run's split"
+    if side == "all":
+        return list(dataset.records), "all slices of the data set"
+    return [record for record in dataset.records if record.folder == side], "the data set's own folders"
+
+
+def _grouped(record: Record, groups: Mapping[str, str]) -> Record:
+    return replace(record, group=groups.get(record.name, record.group))

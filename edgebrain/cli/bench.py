@@ -1,0 +1,93 @@
+"""`edgebrain bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def bench(
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="[BUNDLE...]")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Where to run.")] = "cpu",
+    threads: Annotated[str, typer.Option(help="Thread counts, such as 1,2.")] = "1",
+    data: Annotated[Path | None, typer.Option(help="Data folder; else the run's own.")] = None,
+    split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
+    queries: Annotated[int, typer.Option(min=7, help="Timed queries of each row; p90 needs 64, p99 662.")] = 704,
+    max_images: Annotated[int | None, typer.Option(min=1, help="Score so many slices only, evenly spread.")] = None,
+    max_dice_drop: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Exit 3 if a bundle loses more Dice; 0.01 is one point.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there too; - for stdout.")] = None,
+) -> None:
+    """Time and score bundles on a target, against the float model that they come from.
+
+    Example: edgebrain bench --target cpu --threads 1,2 --max-dice-drop 0.01
+    """
+    from edgebrain.bench.run import run_bench
+    from edgebrain.bench.slices import choose_slices
+    from edgebrain.cli.progress import Bars
+    from edgebrain.runs import run_of
+
+    chosen = _bundles(bundles or [])
+    run = run_of(chosen[0])
+    records, facts = choose_slices(run, data, split, max_images)
+    with Bars() as bars:
+        report = run_bench(chosen, records, _counts(threads), queries, target, facts, bars.show)
+    _hand_out(report, run, json_file)
+    _judge(report, max_dice_drop)
+
+
+def _bundles(named: list[Path]) -> list[Path]:
+    """The bundles named, those in the folders named, or those of the newest run, which is then told on stderr."""
+    from edgebrain.bundle import MANIFEST, find_bundles
+    from edgebrain.runs import newest_run
+
+    if not named:
+        named = [newest_run()]
+        print(f"run: {named[0]}", file=sys.stderr)
+    return [bundle for path in named for bundle in ([path] if (path / MANIFEST).is_file() else find_bundles(path) or [path])]
+
+
+def _counts(text: str) -> list[int]:
+    """Thread counts from `1,2`. Raises BadParameter."""
+    try:
+        counts = list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise typer.BadParameter(f"{text!r} is no list of thread counts; write 1,2", param_hint="--threads")
+    return counts
+
+
+def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None) -> None:
+    """Print the report, and keep it in the run folder and where --json says."""
+    from edgebrain.files import canonical_json, write_json, write_text
+    from edgebrain.report.table import as_markdown, show
+
+    if run is not None:
+        write_json(run / "bench.json", report)
+        write_text(run / "bench.md", as_markdown(report))
+    if json_file == Path("-"):
+        print(canonical_json(report), end="")
+        return
+    if json_file is not None:
+        write_json(json_file, report)
+    show(report)
+    for path in filter(None, [json_file, run and run / "bench.md"]):
+        print(f"report: {path}")
+
+
+def _judge(report: dict[str, Any], max_dice_drop: float | None) -> None:
+    """Exit 3 where a bundle loses more than allowed."""
+    from edgebrain.bench.verdict import broken_limits
+
+    broken = [] if max_dice_drop is None else broken_limits(report, max_dice_drop)
+    for sentence in broken:
+        print(f"Failed: {sentence}", file=sys.stderr)
+    if broken:
+        raise typer.Exit(3)

@@ -1,0 +1,139 @@
+"""Numbers into text: the bench's tables, for the terminal (80 columns) and as Markdown. The only place that rounds.
+
+A speed never stands without its spread, nor an int8 score without the drop against its float parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 80
+UNKNOWN = "-"
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Row], str]]
+
+
+def show(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print a bench report: a table of speed, one of quality, and the notes."""
+    screen = console or Console(width=WIDTH)
+    for title, columns, rows in _tables(report):
+        screen.print(_rich(title, columns, rows))
+    for line in [*_legend(report), *report["notes"]]:
+        screen.print(line, markup=False, highlight=False)
+
+
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """A bench report as Markdown text."""
+    parts = ["# Bench", ""]
+    for title, columns, rows in _tables(report):
+        cells = [[cell(row) for _, cell in columns] for row in rows]
+        heads = [head.replace("\n", " ") for head, _ in columns]
+        lines = ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *cells)]
+        parts += [f"## {title}", "", *lines, ""]
+    parts += [f"- {line}" for line in [*_legend(report), *report["notes"]]]
+    return "\n".join(parts) + "\n"
+
+
+def speedups(report: Mapping[str, Any]) -> dict[int, float]:
+    """Row number -> how many times faster (lower quartile) than the float32 row of the same format, parent and threads.
+
+    The lower quartile, because a busy machine moves it least.
+    """
+    floats = {_partner(row): row for row in report["results"] if row["precision"] == "float32"}
+    found = {}
+    for place, row in enumerate(report["results"]):
+        partner = floats.get(_partner(row))
+        fast, slow = row["latency_ms"]["p25"], partner and partner["latency_ms"]["p25"]
+        if partner is not row and fast and slow:
+            found[place] = slow / fast
+    return found
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration in ms, three figures."""
+    return UNKNOWN if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def mebibytes(size_bytes: float | None) -> str:
+    """A size in MiB, two decimals."""
+    return UNKNOWN if size_bytes is None else f"{size_bytes / 2**20:.2f}"
+
+
+def score(value: float | None) -> str:
+    """A figure between 0 and 1, four decimals."""
+    return UNKNOWN if value is None else f"{value:.4f}"
+
+
+def points(value: float | None) -> str:
+    """A drop in points (hundredths): 0.012 is 1.20."""
+    # Adding zero turns the minus zero of a tiny gain into zero.
+    return UNKNOWN if value is None else f"{round(100 * value, 2) + 0.0:.2f}"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, one decimal."""
+    return UNKNOWN if value is None else f"{100 * value:.1f}"
+
+
+def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row]]]:
+    faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
+    speed: list[Column] = [
+        ("bundle", lambda row: str(row["bundle"])),
+        ("ran as", lambda row: f"{row['runs']['engine']} {_short(row['runs']['precision'])}"),
+        ("thr", lambda row: str(row["threads"])),
+        ("MiB", lambda row: mebibytes(row["size_bytes"])),
+        ("p50\nms", lambda row: milliseconds(row["latency_ms"]["p50"])),
+        ("p90\nms", lambda row: milliseconds(row["latency_ms"]["p90"])),
+        ("p99\nms", lambda row: milliseconds(row["latency_ms"]["p99"])),
+        ("x f32", lambda row: f"{faster[id(row)]:.1f}" if id(row) in faster else UNKNOWN),
+        ("RSS\nMiB", lambda row: UNKNOWN if row["peak_rss_mib"] is None else f"{row['peak_rss_mib']:.0f}"),
+    ]
+    quality: list[Column] = [
+        ("bundle", lambda row: str(row["bundle"])),
+        ("Dice", lambda row: score(row["dice"])),
+        ("drop\npoints", lambda row: points(row["drop"]["dice"])),
+        ("IoU", lambda row: score(row["iou"])),
+        ("sens.", lambda row: score(row["sensitivity"])),
+        ("class\nacc.", lambda row: score(row["accuracy"])),
+        ("drop\npoints", lambda row: points(row["drop"]["accuracy"])),
+        ("healthy\nmarked %", lambda row: percent(row["healthy_marked"])),
+    ]
+    rows = list(report["results"])
+    return [("Speed", speed, rows), ("Quality", quality, _judged_once(rows))]
+
+
+def _judged_once(rows: Sequence[Row]) -> list[Row]:
+    """One row a bundle, and another for a thread count that changed what the bundle answers."""
+    keys = ("path", "dice", "iou", "sensitivity", "accuracy", "healthy_marked")
+    return list({tuple(row[key] for key in keys): row for row in reversed(rows)}.values())[::-1]
+
+
+def _legend(report: Mapping[str, Any]) -> list[str]:
+    protocol, data, machine = report["protocol"], report["data"], report["environment"]
+    return [
+        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. Batch 1, {protocol['queries']} queries in "
+        f"{protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
+        f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. x f32: against float32 of the same runtime, by lower quartile.",
+    ]
+
+
+def _rich(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    for place, (head, _) in enumerate(columns):
+        table.add_column(head, justify="left" if place == 0 else "right", overflow="fold", no_wrap=place > 0)
+    for row in rows:
+        table.add_row(*(cell(row) for _, cell in columns))
+    return table
+
+
+def _partner(row: Row) -> tuple[Any, ...]:
+    return row["format"], row["float_parent"], row["threads"], row["parameters"]
+
+
+def _short(precision: str) -> str:
+    return precision.replace("float", "f")
