@@ -19,8 +19,11 @@ SCORED_AT_ONCE = 16
 
 @dataclass
 class Lane:
-    """opened: the worker's answer to `open`. blocks: its answers to `time`. scores, outputs: one a slice scored, and the
-    hash of its raw outputs by slice name; empty until scored."""
+    """A bundle in a worker.
+
+    opened: the worker's answer to `open`. blocks: its answers to `time`. scores: one a slice scored. outputs: hash of
+    the raw outputs by slice name; both empty until scored.
+    """
 
     bundle: Bundle
     threads: int

@@ -27,7 +27,17 @@ BLOCK = 32
 TIMED_SLICES = 96
 # Above these a row is called noisy: share of CPU time taken by the host; last quarter against first.
 MOST_STEAL, MOST_DRIFT = 0.03, 0.10
-QUALITY = ("dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy", "macro_f1", "healthy_marked", "missed_tumours")
+QUALITY = (
+    "dice",
+    "iou",
+    "pixel_accuracy",
+    "sensitivity",
+    "specificity",
+    "accuracy",
+    "macro_f1",
+    "healthy_marked",
+    "missed_tumours",
+)
 
 Progress = Callable[[str, int, int], None]
 

@@ -75,12 +75,18 @@ RESULT = {
     "macs": (WHOLE, "multiply-adds of one slice"),
     "int8_mac_share": (MAYBE, "share of the multiply-adds that are int8, counted in the written file"),
     "load_ms": (NUMBER, "reading, verifying and loading the bundle"),
-    "latency_ms": (OBJECT, "one slice in memory to mask and class: shrink, quantize, engine, grow, cut. Decoding is not in it"),
+    "latency_ms": (
+        OBJECT,
+        "one slice in memory to mask and class: shrink, quantize, engine, grow, cut. Decoding is not in it",
+    ),
     "engine_ms": (OBJECT, "the interpreter alone"),
     "decode_ms": (OBJECT, "file bytes to slice, before the query"),
     "throughput_per_s": (MAYBE, "slices a second, one after the other: 1000 / mean latency"),
     "queries": (WHOLE, "timed queries"),
-    "noise": (OBJECT, "`steal_share`: CPU time that the host took, of all; `drift`: median of the last quarter of the queries / first quarter - 1; null where not known"),
+    "noise": (
+        OBJECT,
+        "`steal_share`: CPU time that the host took; `drift`: last quarter's median / first's - 1; or null",
+    ),
     "rss_after_load_mib": (MAYBE, "memory of the process after loading, in MiB"),
     "peak_rss_mib": (MAYBE, "most memory of the process, from its start to the last query, in MiB"),
     "dice": (MAYBE, "mean over tumour slices with a mask, at native size"),
@@ -96,7 +102,10 @@ RESULT = {
     "confusion": (LIST, "counts, rows true, columns predicted, in the order of the bundle's classes"),
     "counts": (OBJECT, "slices, tumours, tumours_with_mask, healthy"),
     "float_parent": ("string or null", "name of the float bundle at the root of the lineage"),
-    "drop": (OBJECT, "`dice`, `accuracy`: the float parent's minus this row's, as fraction of 1; null where it is not here"),
+    "drop": (
+        OBJECT,
+        "`dice`, `accuracy`: the float parent's minus this row's, as fraction of 1; null where it is not here",
+    ),
 }
 PERCENTILES = {
     "p25": (MAYBE, "lower quartile, nearest rank; null with fewer than 17 queries"),

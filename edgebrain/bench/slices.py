@@ -15,7 +15,9 @@ from edgebrain.files import sha256_json
 from edgebrain.runs import read_run
 
 
-def choose_slices(run: Path | None, data: Path | None, side: str, most: int | None = None) -> tuple[list[Record], dict[str, Any]]:
+def choose_slices(
+    run: Path | None, data: Path | None, side: str, most: int | None = None
+) -> tuple[list[Record], dict[str, Any]]:
     """The slices of a side, and what the report says of them.
 
     Args: run: whose split and data are used; None for bundles that travel alone. data: instead of the run's data.
@@ -29,10 +31,18 @@ def choose_slices(run: Path | None, data: Path | None, side: str, most: int | No
     split = Split.read(run / "split.json") if run is not None and (run / "split.json").is_file() else None
     records, source = _side(dataset, split, side)
     if not records:
-        raise BadData(f"{dataset.root}: holds no slice on the side {side!r}", f"use --split {', '.join((*SIDES, 'all'))}")
+        raise BadData(
+            f"{dataset.root}: holds no slice on the side {side!r}", f"use --split {', '.join((*SIDES, 'all'))}"
+        )
     chosen = spread(records, most or len(records))
     names = [record.name for record in chosen]
-    facts = {"path": str(dataset.root), "split": side, "source": source, "slices": len(chosen), "names_sha256": sha256_json(names)}
+    facts = {
+        "path": str(dataset.root),
+        "split": side,
+        "source": source,
+        "slices": len(chosen),
+        "names_sha256": sha256_json(names),
+    }
     return chosen, facts
 
 

@@ -50,7 +50,9 @@ def _bundles(named: list[Path]) -> list[Path]:
     if not named:
         named = [newest_run()]
         print(f"run: {named[0]}", file=sys.stderr)
-    return [bundle for path in named for bundle in ([path] if (path / MANIFEST).is_file() else find_bundles(path) or [path])]
+    return [
+        bundle for path in named for bundle in ([path] if (path / MANIFEST).is_file() else find_bundles(path) or [path])
+    ]
 
 
 def _counts(text: str) -> list[int]:

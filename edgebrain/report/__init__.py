@@ -1,0 +1,1 @@
+"""Figures into text that a person reads."""

@@ -116,9 +116,10 @@ def _judged_once(rows: Sequence[Row]) -> list[Row]:
 def _legend(report: Mapping[str, Any]) -> list[str]:
     protocol, data, machine = report["protocol"], report["data"], report["environment"]
     return [
-        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. Batch 1, {protocol['queries']} queries in "
-        f"{protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
-        f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. x f32: against float32 of the same runtime, by lower quartile.",
+        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of one "
+        f"slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
+        f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. x f32: times as fast as float32 on the same "
+        "runtime, by lower quartile.",
     ]
 
 

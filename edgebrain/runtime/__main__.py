@@ -26,12 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m edgebrain.runtime", description="Predict and measure, without TensorFlow.")
+    parser = argparse.ArgumentParser(
+        "python -m edgebrain.runtime", description="Predict and measure, without TensorFlow."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="mask and class of pictures")
     _add_common(predict)
     predict.add_argument("--pixel-mm", type=float, help="side of a pixel in mm, for areas in cm2")
-    predict.add_argument("--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N")
+    predict.add_argument(
+        "--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N"
+    )
     predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
     bench = commands.add_parser("bench", help="latency of one bundle on pictures")
     _add_common(bench)

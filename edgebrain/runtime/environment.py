@@ -56,7 +56,7 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
 
 
 def condition(root: Path = Path("/")) -> dict[str, Any]:
-    """What changes while one measures: governor, frequency_mhz, temperature_c, load (runnable processes, 1 min mean)."""
+    """What changes while one measures: governor, frequency_mhz, temperature_c, load (1 min mean)."""
     frequency = _number(root / CPUFREQ / "scaling_cur_freq")
     temperature = _number(root / "sys/class/thermal/thermal_zone0/temp")
     return {

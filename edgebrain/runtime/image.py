@@ -53,9 +53,13 @@ def _check_size(header: Header, name: str) -> None:
 
 def _check_kind(header: Header, name: str) -> None:
     if header.real:
-        raise BadImage(f"{name}: holds floating-point numbers, maybe NaN", "window it to 8 bit first (0 black, 255 white)")
+        raise BadImage(
+            f"{name}: holds floating-point numbers, maybe NaN", "window it to 8 bit first (0 black, 255 white)"
+        )
     if header.depth > 8:
-        raise BadImage(f"{name}: has {header.depth} bits a pixel, not 8", "window it to 8 bit first (0 black, 255 white)")
+        raise BadImage(
+            f"{name}: has {header.depth} bits a pixel, not 8", "window it to 8 bit first (0 black, 255 white)"
+        )
     if header.alpha:
         raise BadImage(f"{name}: has a transparency channel", "save it without transparency, in grey")
     if header.channels not in (1, 3):
@@ -64,7 +68,7 @@ def _check_kind(header: Header, name: str) -> None:
 
 def _decoded(data: bytes, name: str, flags: int) -> np.ndarray:
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+        pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error as problem:
         raise BadImage(f"{name}: is damaged and cannot be decoded", AGAIN) from problem
     if pixels is None:
@@ -77,7 +81,10 @@ def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
     blue, green, red = (pixels[..., channel] for channel in range(3))
     spread = int((np.maximum(np.maximum(blue, green), red) - np.minimum(np.minimum(blue, green), red)).max())
     if spread > GREY_TOLERANCE:
-        raise BadImage(f"{name}: is coloured (channels differ by {spread} of 255)", "save it in grey, without drawings on it")
+        raise BadImage(
+            f"{name}: is coloured (channels differ by {spread} of 255)", "save it in grey, without drawings on it"
+        )
     if spread == 0:
         return np.ascontiguousarray(green)
-    return ((blue.astype(np.uint16) + green + red + 1) // 3).astype(np.uint8)
+    total: np.ndarray = blue.astype(np.uint16) + green + red
+    return ((total + 1) // 3).astype(np.uint8)

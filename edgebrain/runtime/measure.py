@@ -12,7 +12,9 @@ from edgebrain.runtime.predict import find_pictures
 from edgebrain.runtime.session import open_session
 
 
-def measure_files(bundle: Path, inputs: Sequence[Path], engine: str | None, threads: int, queries: int) -> dict[str, Any]:
+def measure_files(
+    bundle: Path, inputs: Sequence[Path], engine: str | None, threads: int, queries: int
+) -> dict[str, Any]:
     """Time a bundle on pictures. latency_ms: transform, engine and back; engine_ms: the interpreter alone.
 
     Raises BadImage: a picture that cannot be used, named. Others as `open_session`.

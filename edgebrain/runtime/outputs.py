@@ -77,7 +77,19 @@ def write_pictures(out: Path, image: np.ndarray, prediction: Prediction, result:
 
 def write_results(out: Path, rows: Sequence[tuple[Result | None, str, str]], classes: Sequence[str]) -> None:
     """Write results.csv. rows: (answer, name, error), answer None for a picture that could not be used."""
-    columns = ["name", "label", "probability", "area_px", "area_cm2", "width", "height", *classes, "mask", "overlay", "error"]
+    columns = [
+        "name",
+        "label",
+        "probability",
+        "area_px",
+        "area_cm2",
+        "width",
+        "height",
+        *classes,
+        "mask",
+        "overlay",
+        "error",
+    ]
     text = io.StringIO()
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     table.writeheader()
@@ -87,7 +99,7 @@ def write_results(out: Path, rows: Sequence[tuple[Result | None, str, str]], cla
 
 
 def refuse_if_written(out: Path, stems: Sequence[str], force: bool) -> None:
-    """Raises CannotWrite before anything is computed: a file that would be written is there, and `force` is not given."""
+    """Raises CannotWrite, before anything is computed: an output is there already, and `force` is not given."""
     for name in (RESULTS, *(f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay"))):
         refuse_to_overwrite(out / name, force)
 
@@ -118,7 +130,11 @@ def overlay(image: np.ndarray, mask: np.ndarray, text: str) -> np.ndarray:
 def caption(label: str, probability: float, area_px: int, area_cm2: float | None) -> str:
     """The answer in words: class, its probability, lesion area."""
     area = f"{area_px} px" if area_cm2 is None else f"{area_px} px ({area_cm2:.2f} cm2)"
-    return f"{label} {100 * probability:.1f} %, lesion {area}" if area_px else f"{label} {100 * probability:.1f} %, no lesion"
+    return (
+        f"{label} {100 * probability:.1f} %, lesion {area}"
+        if area_px
+        else f"{label} {100 * probability:.1f} %, no lesion"
+    )
 
 
 def png(pixels: np.ndarray) -> bytes:

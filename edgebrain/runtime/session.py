@@ -79,7 +79,9 @@ class Session:
         Raises BadImage: another shape or dtype. BadBundle: the model answers NaN or infinity.
         """
         if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
-            raise BadImage(f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image")
+            raise BadImage(
+                f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image"
+            )
         start = time.perf_counter_ns()
         tensor = to_tensor(shrink(image, *self._input.shape[1:3]), self._input)
         ready = time.perf_counter_ns()

@@ -33,7 +33,8 @@ def resize_exact(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape == (height, width):
         return image
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    resized: np.ndarray = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    return resized
 
 
 def to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
@@ -42,7 +43,8 @@ def to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
     Args: image: (height, width) uint8. Returns: shape and dtype of `port`; a pixel v is stored as
     round(v / 255 / scale) + zero_point for integer ports and as v / 255 for float ports.
     """
-    return _input_table(port)[image].reshape(port.shape)
+    tensor: np.ndarray = _input_table(port)[image]
+    return tensor.reshape(port.shape)
 
 
 def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
@@ -51,7 +53,8 @@ def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
     Args: raw: any shape, dtype of `port`. Returns: same shape, uint8.
     Raises BadBundle: the output holds NaN or infinity.
     """
-    return np.floor(np.clip(to_real(raw, port), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    level: np.ndarray = np.floor(np.clip(to_real(raw, port), 0.0, 1.0) * 255.0 + 0.5)
+    return level.astype(np.uint8)
 
 
 def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
@@ -63,7 +66,8 @@ def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
     real = (raw.astype(np.float64) - port.zero_point) * port.scale
     if not np.isfinite(real).all():
         raise BadBundle(
-            f"the model's output {port.tensor!r} holds NaN or infinity", "the weights are broken: train or export it again"
+            f"the model's output {port.tensor!r} holds NaN or infinity",
+            "the weights are broken: train or export it again",
         )
     return real
 
@@ -80,9 +84,13 @@ def _block_mean(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Mean over blocks of rows x columns, integer arithmetic, rounded half up."""
     if rows == columns == 1:
         return image
-    tall = sum(image[row::rows].astype(np.uint32) for row in range(rows))
-    total = sum(tall[:, column::columns] for column in range(columns))
-    return ((total + rows * columns // 2) // (rows * columns)).astype(np.uint8)
+    tall = np.zeros((image.shape[0] // rows, image.shape[1]), dtype=np.uint32)
+    for row in range(rows):
+        tall += image[row::rows]
+    total = np.full((tall.shape[0], image.shape[1] // columns), rows * columns // 2, dtype=np.uint32)
+    for column in range(columns):
+        total += tall[:, column::columns]
+    return (total // (rows * columns)).astype(np.uint8)
 
 
 def _input_table(port: Port) -> np.ndarray:
@@ -92,4 +100,5 @@ def _input_table(port: Port) -> np.ndarray:
     if dtype.kind == "f":
         return grey.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.clip(np.floor(grey / port.scale + 0.5) + port.zero_point, limits.min, limits.max).astype(dtype)
+    stored: np.ndarray = np.floor(grey / port.scale + 0.5) + port.zero_point
+    return stored.clip(limits.min, limits.max).astype(dtype)

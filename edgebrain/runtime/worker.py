@@ -4,7 +4,7 @@ One line in, one line out, in order. An error is a line too: {"error", "hint"}. 
 stderr. The end of the input ends the process, so that none outlives the program that started it.
 
 Slices travel as the bytes of their files: {"name", "sha256", "data"?, "keep"?}, data in base64. A slice with `keep`
-is held and may be named again without data; others are dropped after use, so that they do not count as the model's memory.
+is held and may be named again without data; others are dropped after use, and do not count as the model's memory.
 """
 
 from __future__ import annotations

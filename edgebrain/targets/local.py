@@ -11,7 +11,7 @@ import edgebrain
 
 
 def start() -> subprocess.Popen[bytes]:
-    """Start `python -m edgebrain.runtime worker`, in a session of its own: Ctrl-C goes to the program, which ends it."""
+    """Start `python -m edgebrain.runtime worker`, in a session of its own: Ctrl-C is for us, who then end it."""
     home = str(Path(edgebrain.__file__).parents[1])
     paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(

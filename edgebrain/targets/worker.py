@@ -1,4 +1,4 @@
-"""Our end of the worker protocol: a process that answers, or an error that says what it last wrote. None is left behind."""
+"""Our end of the worker protocol: a process that answers, or an error with its last words. None is left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
@@ -74,7 +75,8 @@ class Worker:
         answer = self._ask({"do": "hello"})
         if answer.get("protocol") != PROTOCOL:
             raise WorkerFailed(
-                f"the worker speaks protocol {answer.get('protocol')}, not {PROTOCOL}", "install the same edgebrain there"
+                f"the worker speaks protocol {answer.get('protocol')}, not {PROTOCOL}",
+                "install the same edgebrain there",
             )
         return dict(answer["environment"])
 
@@ -85,9 +87,9 @@ class Worker:
         )
 
     def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0) -> dict[str, Any]:
-        """Ask `warm_up` times uncounted, then time queries, slices in turn: predict_ns, engine_ns, decode_ns, outputs_sha256 (a list each), before, after.
+        """Ask `warm_up` times uncounted, then time queries, slices in turn; they are sent once and kept there.
 
-        The slices are sent once and kept there.
+        Returns: predict_ns, engine_ns, decode_ns, outputs_sha256, a list each; before, after: ticks and condition.
         """
         entries = [self._entry(one, keep=True) for one in slices]
         return self._ask({"do": "time", "slices": entries, "queries": queries, "warm_up": warm_up})
@@ -114,11 +116,9 @@ class Worker:
             reader.join(timeout=5.0)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None, "started with pipes"
-            try:
+            # An unsent line may still be in the buffer of a process that is gone.
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                # An unsent line was still in the buffer of a process that is gone.
-                pass
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a line and wait for the answer. Raises the worker's own error, or WorkerFailed: it is gone or silent."""

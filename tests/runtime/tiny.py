@@ -42,7 +42,9 @@ def tiny_manifest(fmt: str, precision: str, name: str) -> dict[str, Any]:
     }
 
 
-def _port(tensor: str, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0, zero: int = 0) -> dict[str, Any]:
+def _port(
+    tensor: str, shape: tuple[int, ...], dtype: str = "float32", scale: float = 1.0, zero: int = 0
+) -> dict[str, Any]:
     return {"tensor": tensor, "shape": list(shape), "dtype": dtype, "scale": scale, "zero_point": zero}
 
 
@@ -55,7 +57,10 @@ def _tflite_ports(precision: str) -> list[dict[str, Any]]:
         return _ports(*FLOAT_PORTS["tflite"])
     names = FLOAT_PORTS["tflite"]
     shapes = ((1, SIDE, SIDE, 1), (1, SIDE, SIDE, 1), (1, 4))
-    return [_port(name, shape, "int8", scale, -128) for name, shape, scale in zip(names, shapes, (1 / 255, 1 / 256, 1 / 256), strict=True)]
+    return [
+        _port(name, shape, "int8", scale, -128)
+        for name, shape, scale in zip(names, shapes, (1 / 255, 1 / 256, 1 / 256), strict=True)
+    ]
 
 
 def _tflite(precision: str) -> dict[str, bytes]:
@@ -110,7 +115,11 @@ def _onnx(precision: str) -> dict[str, bytes]:
     ]
     # The class comes first in the file: outputs are found by name, never by order.
     graph = helper.make_graph(
-        nodes, "tiny", borders[:1], [borders[2], borders[1]], [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+        nodes,
+        "tiny",
+        borders[:1],
+        [borders[2], borders[1]],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     checker.check_model(model)

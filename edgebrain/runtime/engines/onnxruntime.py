@@ -53,7 +53,9 @@ def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(bundle.contents["model.onnx"], options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            bundle.contents["model.onnx"], options, providers=["CPUExecutionProvider"]
+        )
     # ONNX Runtime's errors have no common base but Exception, and their classes are private.
     except Exception as problem:
         raise no_model(bundle, "onnxruntime", problem) from problem

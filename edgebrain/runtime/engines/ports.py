@@ -41,7 +41,9 @@ def unscaled(bundle: Bundle, tensor: str, shape: tuple[int, ...], dtype: str, is
 def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
     """The error for bytes that an interpreter refuses."""
     reason = " ".join(str(problem).split())[:200]
-    return BadBundle(f"{bundle.path}: {engine} cannot load the model ({reason})", "export it again with `edgebrain quantize`")
+    return BadBundle(
+        f"{bundle.path}: {engine} cannot load the model ({reason})", "export it again with `edgebrain quantize`"
+    )
 
 
 def only_cpu(engine: str, device: str) -> None:

@@ -18,9 +18,9 @@ class Tiny(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec((1, SIDE, SIDE, 1), tf.float32)])
     def __call__(self, slice_: tf.Tensor) -> dict[str, tf.Tensor]:
         mean = tf.nn.conv2d(slice_, tf.fill((3, 3, 1, 1), 1 / 9), 1, "SAME")
-        logit = tf.nn.conv2d(mean, tf.fill((1, 1, 1, 1), 24.0), 1, "SAME") + [-12.0]
+        logit = tf.nn.conv2d(mean, tf.fill((1, 1, 1, 1), 24.0), 1, "SAME") - 12.0
         brightness = tf.reduce_mean(mean, axis=(1, 2))
-        scores = tf.linalg.matmul(brightness, [[-8.0, -3.0, 3.0, 8.0]]) + [2.0, 1.0, -1.0, -4.0]
+        scores = tf.linalg.matmul(brightness, [[-8.0, -3.0, 3.0, 8.0]]) + tf.constant([2.0, 1.0, -1.0, -4.0])
         return {"mask": tf.sigmoid(logit), "class": tf.nn.softmax(scores)}
 
 
