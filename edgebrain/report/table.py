@@ -116,8 +116,8 @@ def _judged_once(rows: Sequence[Row]) -> list[Row]:
 def _legend(report: Mapping[str, Any]) -> list[str]:
     protocol, data, machine = report["protocol"], report["data"], report["environment"]
     return [
-        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of one "
-        f"slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
+        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of "
+        f"one slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
         f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. x f32: times as fast as float32 on the same "
         "runtime, by lower quartile.",
     ]

@@ -1,0 +1,77 @@
+"""What is installed here, what each missing extra would add, and which engines and targets can run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from edgebrain.runtime.engines import LIBRARIES, READERS, installed
+from edgebrain.runtime.environment import environment
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An optional set of libraries. modules: what it lets one import. adds: what it is good for."""
+
+    name: str
+    modules: tuple[str, ...]
+    adds: str
+
+    @property
+    def missing(self) -> list[str]:
+        """The modules that cannot be imported here; looked for, not imported."""
+        return [module for module in self.modules if find_spec(module) is None]
+
+
+EXTRAS = (
+    Extra("edge", ("ai_edge_litert", "cv2"), "predict and bench TFLite bundles"),
+    Extra("tflite-runtime", ("tflite_runtime", "cv2"), "the same on devices with Python 3.11 or older and NumPy 1"),
+    Extra("openvino", ("openvino", "cv2"), "predict and bench OpenVINO bundles"),
+    Extra("onnx", ("onnx", "onnxruntime", "cv2"), "predict and bench ONNX bundles"),
+    Extra("data", ("cv2", "scipy"), "read data sets, write the phantom set"),
+    Extra("train", ("tensorflow", "keras", "matplotlib", "cv2", "scipy"), "train; bench the float Keras model"),
+    Extra(
+        "compress",
+        ("tensorflow", "keras", "tensorflow_model_optimization", "tf_keras", "nncf", "tf2onnx"),
+        "quantize, prune and export: TFLite, OpenVINO, ONNX",
+    ),
+)
+# Extras that replace one another: who has one is not told to install the other.
+ALTERNATIVES = {"tflite-runtime": "edge"}
+
+
+def diagnose(targets: Sequence[str]) -> dict[str, Any]:
+    """Facts for `edgebrain doctor`.
+
+    Args: targets: names of the targets that can be started here.
+    Returns: environment; extras, each with installed, missing modules, what it adds and the pip line; engines, name ->
+    installed; targets, name -> the formats that can run there.
+    """
+    formats = [name for name, readers in READERS.items() if any(map(installed, readers))]
+    return {
+        "environment": environment(),
+        "extras": [_extra(extra) for extra in EXTRAS],
+        "engines": {name: installed(name) for name in LIBRARIES},
+        "targets": {target: formats for target in targets},
+    }
+
+
+def _extra(extra: Extra) -> dict[str, Any]:
+    return {
+        "name": extra.name,
+        "installed": not extra.missing,
+        "missing": extra.missing,
+        "adds": extra.adds,
+        "install": _install(extra),
+    }
+
+
+def _install(extra: Extra) -> str | None:
+    """The line that installs an extra, or None where it is installed, replaced by another, or has no wheel."""
+    other = next((one for one in EXTRAS if one.name == ALTERNATIVES.get(extra.name)), None)
+    replaced = other is not None and not other.missing
+    too_new = extra.name == "tflite-runtime" and sys.version_info >= (3, 12)
+    return None if not extra.missing or replaced or too_new else f"pip install 'edgebrain[{extra.name}]'"
