@@ -1,4 +1,4 @@
-"""Heads without lesion: three planes with scalp, skull, tissue, ventricles, face, and the bright things of healthy heads.
+"""Heads without lesion: three planes with scalp, skull, tissue, ventricles, face, and what is bright in healthy heads.
 
 Plausible, not true: enough of a head that a network has to learn shape, place and texture, because brightness alone
 does not tell. Lesions are in `lesion.py`.
@@ -77,7 +77,7 @@ def _axial(
     _shells(easel, tissue, outline)
     brain = outline * 0.86
     if level == 0:
-        brain = brain * (1.0, 0.8) + (0.0, 0.17)
+        brain = brain * (1.0, 0.8) + np.array([0.0, 0.17])
         _orbits(easel, rng, tissue, fine)
     inside = _brain(easel, rng, tissue, fine, brain, drift)
     if level == 0:
@@ -140,8 +140,8 @@ def _brain(
     """Folded cortex around white matter. Returns: (H, W) uint8, 1 in the brain."""
     inside = easel.region(outline)
     # A blurred small copy of the brain is a cheap measure of depth: 0.5 at its edge, 1 within.
-    small = cv2.resize(inside.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    depth = grown(cv2.blur(small, (11, 11)), easel.half_shape)
+    small = cv2.resize(inside, (64, 64), interpolation=cv2.INTER_NEAREST)
+    depth = grown(cv2.blur(small.astype(np.float32), (11, 11)), easel.half_shape)
     folds = smooth_field(rng, easel.half_shape, 24, drift)
     white = np.clip((depth - 0.8 + 0.2 * folds) * 5.0 + 0.5, 0.0, 1.0)
     sulci = np.maximum(1.0 - np.abs(folds + 0.3 * fine) * rng.uniform(3.0, 6.5), 0.0)
@@ -176,25 +176,26 @@ def _vessels(easel: Easel, rng: np.random.Generator, tissue: Tissue, brain: np.n
         easel.line(np.vstack([start, start + steps]), rng.uniform(0.008, 0.02), tissue.bright * rng.uniform(0.75, 1.1))
     for _ in range(int(rng.integers(0, 3))):
         spot = centre + (brain[int(rng.integers(len(brain)))] - centre) * rng.uniform(0.2, 0.9)
-        easel.fill(blob(rng, (spot[0], spot[1]), (rng.uniform(0.015, 0.045), rng.uniform(0.015, 0.045)), 0.1), tissue.bright)
+        radii = (rng.uniform(0.015, 0.045), rng.uniform(0.015, 0.045))
+        easel.fill(blob(rng, (spot[0], spot[1]), radii, 0.1), tissue.bright)
 
 
 def _ventricles_axial(easel: Easel, rng: np.random.Generator, tissue: Tissue, drift: float) -> None:
     """Frontal and occipital horns, with the bright choroid plexus in the latter."""
     size = rng.uniform(0.7, 1.5) * (1.0 + 0.4 * drift)
-    shift = rng.normal(0.0, 0.01)
+    shift = np.array([rng.normal(0.0, 0.01), 0.0])
     front = blob(rng, (0.085, -0.2), (0.045 * size, 0.17), 0.08, -0.25)
     back = blob(rng, (0.16, 0.24), (0.05 * size, 0.19), 0.08, 0.35)
     plexus = blob(rng, (0.15, 0.2), (0.025 * size, 0.07), 0.2, 0.35)
     shows = rng.random() < 0.7
     for outline in (front, back, mirrored(front), mirrored(back)):
-        easel.fill(outline + (shift, 0.0), tissue.fluid)
+        easel.fill(outline + shift, tissue.fluid)
     if shows:
         for outline in (plexus, mirrored(plexus)):
-            easel.fill(outline + (shift, 0.0), tissue.bright)
-    easel.fill(blob(rng, (shift, 0.02), (0.016 * size, 0.1), 0.0), tissue.fluid)
+            easel.fill(outline + shift, tissue.bright)
+    easel.fill(blob(rng, (shift[0], 0.02), (0.016 * size, 0.1), 0.0), tissue.fluid)
     if rng.random() < 0.4:
-        easel.fill(blob(rng, (shift, 0.16), (0.03, 0.03), 0.1), tissue.bright)
+        easel.fill(blob(rng, (shift[0], 0.16), (0.03, 0.03), 0.1), tissue.bright)
 
 
 def _orbits(easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray) -> None:
@@ -240,7 +241,8 @@ def _cerebellum(
     for row in np.linspace(-0.7, 0.7, 6):
         reach = radii[0] * float(np.sqrt(1.0 - row * row)) * 0.85
         bend = np.array([(-reach, 0.0), (0.0, 0.03 * rng.standard_normal()), (reach, 0.0)])
-        easel.line(bend + (centre[0], centre[1] + row * radii[1]), 0.01, tissue.grey * 0.78)
+        bend += np.array([centre[0], centre[1] + row * radii[1]])
+        easel.line(bend, 0.01, tissue.grey * 0.78)
 
 
 def _ventricles_coronal(easel: Easel, rng: np.random.Generator, tissue: Tissue, drift: float, wide: bool) -> None:
@@ -299,10 +301,9 @@ def _airways(easel: Easel, rng: np.random.Generator, tissue: Tissue, level: int)
 
 def _profile(easel: Easel, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray) -> None:
     """The face to the left and the neck to the right, below the skull."""
-    face = np.array(
-        [(-0.8, -0.3), (-0.86, 0.05), (-0.98, 0.3), (-0.82, 0.36), (-0.88, 0.55), (-0.75, 0.85), (-0.35, 0.95)]
-        + [(-0.05, 1.4), (0.55, 1.4), (0.6, 0.6), (0.75, 0.1)]
-    )
+    nose_and_chin = [(-0.8, -0.3), (-0.86, 0.05), (-0.98, 0.3), (-0.82, 0.36), (-0.88, 0.55), (-0.75, 0.85)]
+    throat_and_neck = [(-0.35, 0.95), (-0.05, 1.4), (0.55, 1.4), (0.6, 0.6), (0.75, 0.1)]
+    face = np.array([*nose_and_chin, *throat_and_neck])
     face = face + rng.normal(0.0, 0.02, face.shape)
     easel.fill(face * 1.05, tissue.scalp)
     _flesh(easel, rng, tissue, fine, face)

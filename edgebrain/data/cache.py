@@ -8,6 +8,6 @@ from pathlib import Path
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/edgebrain`, or `~/.cache/edgebrain`; not made here."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG rule: a relative path in the variable is to be ignored.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "edgebrain"
+    return (base if base.is_absolute() else Path.home() / ".cache") / "edgebrain"

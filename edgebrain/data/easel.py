@@ -56,7 +56,7 @@ class Easel:
 
     def region(self, outline: np.ndarray) -> np.ndarray:
         """The inside of an outline, (n, 2) in head units. Returns: (H, W) uint8, 1 inside."""
-        inside = np.zeros(self.canvas.shape, dtype=np.uint8)
+        inside: np.ndarray = np.zeros(self.canvas.shape, dtype=np.uint8)
         cv2.fillPoly(inside, [self._corners(outline)], 1, cv2.LINE_8, SHIFT)
         return inside
 
@@ -65,12 +65,16 @@ class Easel:
         cv2.copyTo(values, inside, self.canvas)
 
     def _corners(self, outline: np.ndarray) -> np.ndarray:
-        pixels = outline @ self.matrix.T + self.centre
-        return np.round(pixels * (1 << SHIFT)).astype(np.int32)
+        pixels: np.ndarray = (outline @ self.matrix.T + self.centre) * (1 << SHIFT)
+        return pixels.astype(np.int32)
 
 
 def blob(
-    rng: np.random.Generator, centre: tuple[float, float], radii: tuple[float, float], wobble: float = 0.0, turn: float = 0.0
+    rng: np.random.Generator,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    wobble: float = 0.0,
+    turn: float = 0.0,
 ) -> np.ndarray:
     """An ellipse whose radius wobbles by about `wobble` of itself; turn in radians. Returns: (48, 2) head units."""
     radius = 1.0
@@ -91,12 +95,14 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int, d
     """
     coarse = rng.standard_normal((2, cells, cells), dtype=np.float32)
     mixed = np.float32(np.cos(drift)) * coarse[0] + np.float32(np.sin(drift)) * coarse[1]
-    return cv2.resize(mixed, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    field: np.ndarray = cv2.resize(mixed, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return field
 
 
 def grown(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A field that was computed at half size (a quarter of the work), at the canvas's size. Returns: shape, float32."""
-    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    field: np.ndarray = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return field
 
 
 def mirrored(outline: np.ndarray) -> np.ndarray:

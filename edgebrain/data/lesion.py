@@ -33,7 +33,7 @@ def _glioma(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk: fl
     if rng.random() < 0.7:
         halo = easel.region((outline - centre) * rng.uniform(1.25, 1.7) + centre) & anatomy.inside
         _stain(easel, halo, tissue.grey * rng.uniform(0.72, 0.92), 0.7)
-    mask = easel.region(outline) & anatomy.inside
+    mask: np.ndarray = easel.region(outline) & anatomy.inside
     rim = tissue.grey * rng.uniform(1.15, 1.85)
     core = tissue.grey * (rng.uniform(0.45, 0.85) if rng.random() < 0.6 else rng.uniform(0.95, 1.5))
     inner = easel.region((outline - centre) * rng.uniform(0.45, 0.78) + centre)
@@ -58,7 +58,7 @@ def _meningioma(easel: Easel, rng: np.random.Generator, anatomy: Anatomy, shrunk
     if rng.random() < 0.4:
         halo = easel.region((outline - centre) * 1.12 + centre) & anatomy.inside
         _stain(easel, halo, tissue.fluid * 1.2, 0.6)
-    mask = easel.region(outline) & anatomy.inside
+    mask: np.ndarray = easel.region(outline) & anatomy.inside
     easel.put(np.float32(tissue.grey * rng.uniform(1.2, 1.9)) + _bumps(easel, anatomy, 0.05), mask)
     return mask
 

@@ -19,13 +19,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 
 from edgebrain.data.cache import cache_folder
 from edgebrain.data.groups import SIDE as GROUPS_SIDE
 from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import HEALTHY, Dataset, Record, read
+from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_bytes, sha256_json, whole_folder, write_json
 from edgebrain.runtime.image import decode
@@ -201,19 +201,14 @@ def _content(kept: Sequence[_Slice], rejected: Sequence[tuple[str, str]]) -> dic
 def _slices(records: Sequence[Record], side: int) -> Iterator[_Slice]:
     """The slices in the order of the records, read by two threads (OpenCV decodes outside Python's lock).
 
-    A few are read ahead, so that memory does not grow with the set; OpenCV's own threads stand aside meanwhile.
+    A few are read ahead, so that memory does not grow with the set.
     """
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
     source = iter(records)
-    try:
-        with ThreadPoolExecutor(THREADS) as pool:
-            waiting = [pool.submit(_read, record, side) for record in islice(source, AHEAD)]
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(_read, record, side) for record in islice(source, 1)]
-    finally:
-        cv2.setNumThreads(before)
+    with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
+        waiting = [pool.submit(_read, record, side) for record in islice(source, AHEAD)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(_read, record, side) for record in islice(source, 1)]
 
 
 def _read(record: Record, side: int) -> _Slice:

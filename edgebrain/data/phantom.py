@@ -7,7 +7,6 @@ head: a neighbouring slice, or the mirrored one with other noise; such slices ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,19 +16,20 @@ import numpy as np
 
 from edgebrain.data.anatomy import draw_head
 from edgebrain.data.cache import cache_folder
-from edgebrain.data.easel import Easel
+from edgebrain.data.easel import Easel, grown
 from edgebrain.data.lesion import draw_lesion
 from edgebrain.data.readers.phantom import LABELS, PHANTOM_FILE, PLANES
 from edgebrain.data.sample import HEALTHY
+from edgebrain.data.threads import opencv_alone
 from edgebrain.files import whole_folder, write_json
 
 VERSION = 1
-# Slices of each head in turn. 7 heads and 12 pairs of class and plane have no common factor: every pair meets every size.
+# Slices of each head in turn. 7 and the 12 pairs of class and plane have no common factor: each pair meets each number.
 HEAD_SLICES = (1, 2, 1, 3, 1, 1, 3)
 SIDES_PX = (192, 208, 224, 240, 256, 272, 288)
 # Noise has no repeats to look for: this strategy is the fastest here, and no larger than the others.
-PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
-THREADS = 2
+IMAGE_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
+MASK_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
 # Standard deviation of the difference of two even random bytes.
 BYTE_DIFFERENCE_DEVIATION = 104.5
 Progress = Callable[[int, int], None]
@@ -71,13 +71,14 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress |
     Raises CannotWrite: the folder exists, or the disk refuses.
     """
     groups: dict[str, str] = {}
-    with whole_folder(folder) as part, ThreadPoolExecutor(THREADS) as pool:
+    with whole_folder(folder) as part, opencv_alone():
         for name in ("images", "masks"):
             (part / name).mkdir()
-        for done, (name, group) in enumerate(pool.map(lambda index: _write(part, index, seed), range(count)), start=1):
+        for index in range(count):
+            name, group = _write(part, index, seed)
             groups[name] = group
             if progress is not None:
-                progress(done, count)
+                progress(index + 1, count)
         write_json(part / PHANTOM_FILE, {"version": VERSION, "count": count, "seed": seed, "groups": groups})
 
 
@@ -92,11 +93,12 @@ def builtin_phantoms(count: int, seed: int) -> Path:
 def _head_of(index: int) -> tuple[int, int]:
     """Which head a slice belongs to, and the how-manieth of it that it is."""
     turns, rest = divmod(index, sum(HEAD_SLICES))
-    for head, slices in enumerate(HEAD_SLICES):
+    head = turns * len(HEAD_SLICES)
+    for slices in HEAD_SLICES:
         if rest < slices:
             break
-        rest -= slices
-    return turns * len(HEAD_SLICES) + head, rest
+        head, rest = head + 1, rest - slices
+    return head, rest
 
 
 @cache
@@ -131,14 +133,15 @@ def _scan(canvas: np.ndarray, rng: np.random.Generator, noise: np.random.Generat
     height, width = canvas.shape
     scene = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.6, 1.1)))
     bias = np.exp(0.13 * rng.standard_normal((4, 4), dtype=np.float32)) * np.float32(rng.uniform(0.55, 1.1))
-    scene *= cv2.resize(bias, (width, height), interpolation=cv2.INTER_CUBIC)
+    scene *= grown(cv2.resize(bias, (32, 32), interpolation=cv2.INTER_CUBIC), (height, width))
     deviation = float(rng.uniform(1.5, 6.0))
     # Random bytes are ten times faster than normal numbers; the sum of two is already bell-shaped enough.
-    raw = np.frombuffer(noise.bytes(height * width), dtype=np.uint8).reshape(height, width)
-    real = cv2.subtract(raw, np.roll(raw, width // 3, axis=1), dtype=cv2.CV_32F)
+    raw = np.frombuffer(noise.bytes(2 * height * width), dtype=np.uint8).reshape(2, height, width)
+    real = cv2.subtract(raw[0], raw[1], dtype=cv2.CV_32F)
     real *= np.float32(deviation / BYTE_DIFFERENCE_DEVIATION)
-    imaginary = np.roll(real, height // 2, axis=0)
-    return cv2.convertScaleAbs(cv2.magnitude(scene + real, imaginary))
+    # The imaginary channel needs noise of its own; the real one's, turned around, is as good as new.
+    image: np.ndarray = cv2.convertScaleAbs(cv2.magnitude(scene + real, cv2.flip(real, -1)))
+    return image
 
 
 def _write(part: Path, index: int, seed: int) -> tuple[str, str]:
@@ -148,7 +151,7 @@ def _write(part: Path, index: int, seed: int) -> tuple[str, str]:
     # The folder takes its name only when all is well, so its files need no write-then-rename of their own.
     (part / "images" / name).write_bytes(_png(phantom.image))
     if phantom.label != HEALTHY:
-        (part / "masks" / name).write_bytes(_png(phantom.mask.astype(np.uint8) * 255))
+        (part / "masks" / name).write_bytes(_png(phantom.mask.astype(np.uint8) * 255, MASK_PNG))
     return name, phantom.group
 
 
@@ -158,8 +161,8 @@ def _name(index: int, phantom: Phantom) -> str:
     return f"phantom_{index + 1:05d}_{label}_{plane}.png"
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    done, content = cv2.imencode(".png", pixels, PNG)
+def _png(pixels: np.ndarray, options: tuple[int, ...] = IMAGE_PNG) -> bytes:
+    done, content = cv2.imencode(".png", pixels, options)
     assert done
     return bytes(content)
 

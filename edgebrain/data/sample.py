@@ -91,7 +91,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise BadImage(f"{path}: cannot be read ({problem.strerror})", "check the path and its permissions") from problem
+        raise BadImage(f"{path}: cannot be read ({problem.strerror})", "check path and permissions") from problem
 
 
 def _size(shape: tuple[int, ...]) -> str:

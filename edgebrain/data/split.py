@@ -108,7 +108,7 @@ def make_split(
         found[sides[group]] += [names[index] for index in inside]
     _check_sides(found, dict(zip(names, labels, strict=True)))
     joined = dict(sorted(zip(names, groups, strict=True)))
-    return Split(*(tuple(sorted(found[side])) for side in SIDES), groups=joined, seed=seed)
+    return Split(**{side: tuple(sorted(found[side])) for side in SIDES}, groups=joined, seed=seed)
 
 
 def _deal(

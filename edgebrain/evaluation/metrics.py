@@ -114,7 +114,7 @@ def _check(predicted: np.ndarray, truth: np.ndarray) -> None:
     # An integer mask of 0 and 255 would pass through `&` and `count_nonzero` with plausible, wrong figures.
     for name, mask in (("predicted", predicted), ("true", truth)):
         if mask.ndim != 3 or mask.dtype != np.bool_:
-            raise BadData(f"the {name} masks are {mask.dtype} of shape {mask.shape}", "pass bool masks of shape (N, H, W)")
+            raise BadData(f"the {name} masks are {mask.dtype} of shape {mask.shape}", "pass bool masks, (N, H, W)")
     if predicted.shape != truth.shape:
         raise BadData(
             f"the predicted masks are {predicted.shape}, the true ones {truth.shape}", "score at the slices' own size"
@@ -123,5 +123,6 @@ def _check(predicted: np.ndarray, truth: np.ndarray) -> None:
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole as float64; NaN where whole is 0."""
-    undefined = np.full(whole.shape, np.nan)
-    return np.divide(part, whole, out=undefined, where=whole > 0)
+    shares = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from edgebrain.bundle import CLASSES
 from edgebrain.errors import BadData
 from edgebrain.evaluation import metrics
 
-CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")
 HEALTHY = "no_tumor"
 OVERLAPS = ("dice", "iou", "pixel_accuracy", "sensitivity", "specificity")
 
@@ -87,7 +87,7 @@ def score_image(
     """
     probabilities = tuple(float(value) for value in class_probabilities)
     if len(probabilities) != len(classes):
-        raise BadData(f"{name}: {len(probabilities)} probabilities for {len(classes)} classes", "check the bundle's classes")
+        raise BadData(f"{name}: {len(probabilities)} probabilities for {len(classes)} classes", "check the bundle")
     return ImageScore(
         name=name,
         group=group,
@@ -107,7 +107,7 @@ def summarise(scores: Sequence[ImageScore], classes: Sequence[str] = CLASSES) ->
 
     dice, iou, pixel_accuracy, sensitivity, specificity: means over tumour slices that have a mask.
     accuracy: share of all slices whose class is right. f1: one per class, None for a class that neither occurs nor was
-    predicted. macro_f1: mean over the others. confusion: counts, rows true, columns predicted, in the order of `classes`.
+    predicted. macro_f1: mean over the others. confusion: counts, rows true, columns predicted, ordered as `classes`.
     healthy_marked: share of healthy slices with any lesion pixel. missed_tumours: share of tumour slices without one.
     counts: slices, tumours, tumours_with_mask, healthy.
     Raises BadData: a label that is not among `classes`.

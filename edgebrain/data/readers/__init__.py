@@ -111,7 +111,7 @@ def read_groups(source: Path) -> dict[str, str]:
                     raise BadData(f"{source}: line {rows.line_num} has no name, no group, or a name met before", wanted)
                 groups[name] = group
     except OSError as problem:
-        raise BadData(f"{source}: cannot be read ({problem.strerror})", "check the path and its permissions") from problem
+        raise BadData(f"{source}: cannot be read ({problem.strerror})", "check path and permissions") from problem
     except (UnicodeDecodeError, csv.Error) as problem:
         raise BadData(f"{source}: is not a CSV file in UTF-8 ({problem})", wanted) from problem
     return groups

@@ -1,0 +1,93 @@
+"""`edgebrain data summary` and `edgebrain data phantom`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edgebrain.data.summary import Summary
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+SIZES_SHOWN = 6
+
+
+@app.command()
+def summary(
+    path: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Count slices by side, class, plane and size; name missing masks and unreadable files.
+
+    Example: edgebrain data summary brisc2025
+    """
+    from edgebrain.cli.progress import Bars
+    from edgebrain.data.summary import summarise
+    from edgebrain.files import canonical_json
+
+    with Bars() as bars:
+        found = summarise(path, lambda done, total: bars.show("reading", done, total))
+    if json:
+        typer.echo(canonical_json(found.as_json()), nl=False)
+    else:
+        _print(found)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    count: Annotated[int, typer.Option(min=1, help="Slices.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same slices.")] = 0,
+) -> None:
+    """Write seeded phantom slices with masks, to train and try on.
+
+    Example: edgebrain data phantom phantoms --count 600
+    """
+    from edgebrain.cli.progress import Bars
+    from edgebrain.data.phantom import write_phantoms
+
+    with Bars() as bars:
+        write_phantoms(out, count, seed, lambda done, total: bars.show("drawing", done, total))
+    typer.echo(f"{out}: {count} phantom slices, seed {seed}")
+
+
+def _print(found: Summary) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgebrain.bundle import CLASSES
+    from edgebrain.data.sample import PLANES
+
+    screen = Console(width=80)
+    screen.print(f"{found.root}: {found.slices} slices, laid out as {found.kind}", markup=False, highlight=False)
+    table = Table(box=SIMPLE_HEAD)
+    for head in ("side", "class", *PLANES, "sum"):
+        table.add_column(head, justify="left" if head in ("side", "class") else "right")
+    for folder in found.folders:
+        for label in CLASSES:
+            numbers = [found.count(folder, label, plane) for plane in PLANES]
+            table.add_row(folder, label, *map(str, numbers), str(sum(numbers)))
+        numbers = [found.count(folder, plane=plane) for plane in PLANES]
+        table.add_row(folder, "sum", *map(str, numbers), str(sum(numbers)))
+        table.add_section()
+    screen.print(table)
+    for line in _lines(found):
+        typer.echo(line)
+
+
+def _lines(found: Summary) -> list[str]:
+    shown = list(found.sizes.items())[:SIZES_SHOWN]
+    rest = len(found.sizes) - len(shown)
+    sizes = ", ".join(f"{size} ({count})" for size, count in shown) + (f", and {rest} others" if rest > 0 else "")
+    return [
+        f"sizes: {sizes or 'none could be read'}",
+        f"masks: {found.masks} tumour slices with one, {len(found.missing_masks)} without",
+        *(f"  no mask: {name}" for name in found.missing_masks),
+        f"unreadable: {len(found.unreadable)}",
+        *(f"  {file}: {reason}" for file, reason in found.unreadable),
+        *([f"names that tell no class: {len(found.strays)}"] if found.strays else []),
+        *(f"  {file}" for file in found.strays),
+    ]

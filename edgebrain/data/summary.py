@@ -1,0 +1,133 @@
+"""What a data folder holds and what is wrong with it. Every file is read; a broken folder is described, not refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebrain.bundle import CLASSES
+from edgebrain.data.readers import scan, strays
+from edgebrain.data.sample import HEALTHY, PLANES, Record, read
+from edgebrain.data.threads import opencv_alone
+from edgebrain.errors import BadImage
+from edgebrain.runtime.image import decode
+
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was found.
+
+    counts: (folder, class, plane) -> slices, readable or not; folder is "all" where the layout has no sides.
+    sizes: "WIDTHxHEIGHT" of readable images -> slices, the most frequent first. masks: tumour slices with a readable
+    mask. missing_masks: names of tumour slices without one. unreadable: (path, reason) of images and masks that cannot
+    be used. strays: image files whose names do not tell what they are.
+    """
+
+    root: Path
+    kind: str
+    counts: dict[tuple[str, str, str], int]
+    sizes: dict[str, int]
+    masks: int
+    missing_masks: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    strays: tuple[str, ...]
+
+    @property
+    def slices(self) -> int:
+        """Slices listed, readable or not."""
+        return sum(self.counts.values())
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The sides as published, sorted."""
+        return tuple(sorted({folder for folder, _, _ in self.counts}))
+
+    def count(self, folder: str, label: str = "", plane: str = "") -> int:
+        """Slices of a folder, of one class and plane where given."""
+        return sum(
+            number
+            for (where, what, how), number in self.counts.items()
+            if where == folder and label in ("", what) and plane in ("", how)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary as JSON object."""
+        return {
+            "root": str(self.root),
+            "kind": self.kind,
+            "slices": self.slices,
+            "counts": {
+                folder: {label: {plane: self.count(folder, label, plane) for plane in PLANES} for label in CLASSES}
+                for folder in self.folders
+            },
+            "sizes": self.sizes,
+            "masks": self.masks,
+            "missing_masks": list(self.missing_masks),
+            "unreadable": [{"file": file, "reason": reason} for file, reason in self.unreadable],
+            "strays": list(self.strays),
+        }
+
+
+def summarise(path: Path, progress: Callable[[int, int], None] | None = None) -> Summary:
+    """Read every file of a data folder. progress: called with slices done and slices in all.
+
+    Raises BadData: the folder is missing, empty or of no known layout.
+    """
+    dataset = scan(path)
+    found = []
+    with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
+        for one in pool.map(_look, dataset.records):
+            found.append(one)
+            if progress is not None:
+                progress(len(found), len(dataset.records))
+    return _summary(dataset.root, dataset.kind, dataset.records, found, strays(dataset))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """size: "WIDTHxHEIGHT", empty for an unreadable image. problems: (path, reason)."""
+
+    size: str
+    has_mask: bool
+    problems: tuple[tuple[str, str], ...]
+
+
+def _look(record: Record) -> _Look:
+    try:
+        image = decode(read(record.image_path), str(record.image_path))
+    except BadImage as problem:
+        return _Look("", False, ((str(record.image_path), _reason(problem, record.image_path)),))
+    size = f"{image.shape[1]}x{image.shape[0]}"
+    try:
+        mask = record.load_mask(image.shape)
+    except BadImage as problem:
+        assert record.mask_path is not None
+        return _Look(size, False, ((str(record.mask_path), _reason(problem, record.mask_path)),))
+    return _Look(size, record.label != HEALTHY and mask is not None, ())
+
+
+def _reason(problem: BadImage, path: Path) -> str:
+    return problem.message.removeprefix(f"{path}: ")
+
+
+def _summary(
+    root: Path, kind: str, records: Sequence[Record], found: Sequence[_Look], stray: Sequence[Path]
+) -> Summary:
+    counts = Counter((record.folder or "all", record.label, record.plane) for record in records)
+    sizes = Counter(look.size for look in found if look.size)
+    return Summary(
+        root=root,
+        kind=kind,
+        counts=dict(sorted(counts.items())),
+        sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
+        masks=sum(look.has_mask for look in found),
+        missing_masks=tuple(r.name for r in records if r.mask_path is None and r.label != HEALTHY),
+        unreadable=tuple(problem for look in found for problem in look.problems),
+        strays=tuple(str(path) for path in stray),
+    )
