@@ -15,6 +15,9 @@ from edgebrain.errors import BadBundle
 from edgebrain.model.spec import UNetSpec
 
 WEIGHTS = "model.weights.h5"
+# Keras' 0.99 averages over about 100 steps, and the weights move faster than that: on real slices the half network's
+# loss in inference mode on its own training slices was 4.4 in an epoch whose training loss was 0.7.
+BN_MOMENTUM = 0.9
 
 
 def build(spec: UNetSpec, keras: Any, batch_size: int | None = None) -> Any:
@@ -28,7 +31,7 @@ def build(spec: UNetSpec, keras: Any, batch_size: int | None = None) -> Any:
     def conv(x: Any, name: str, width: int) -> Any:
         # Without a bias: batch normalisation behind it has one.
         x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=name)(x)
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(momentum=BN_MOMENTUM, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=f"{name}_relu")(x)
 
     image = keras.Input((spec.side, spec.side, 1), batch_size=batch_size, name="slice")

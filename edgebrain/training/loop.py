@@ -159,12 +159,12 @@ def learn_epoch(model: Any, batches: Batches, number: int, epochs: int, listener
     for done, batch in enumerate(batches.epoch(number), start=1):
         loss = float(model.train_on_batch(batch.images, [batch.masks, batch.labels], return_dict=True)["loss"])
         if not math.isfinite(loss):
-            raise BadData(f"the loss became {loss} in epoch {number + 1}, step {done}", "lower train.learning_rate in the recipe")
-        # train_on_batch returns the running mean since the last reset.
-        total = loss
-        listener.step(number + 1, epochs, done, len(batches), total)
-    model.reset_metrics()
-    return total
+            raise BadData(
+                f"the loss became {loss} in epoch {number + 1}, step {done}", "lower train.learning_rate in the recipe"
+            )
+        total += loss
+        listener.step(number + 1, epochs, done, len(batches), total / done)
+    return total / len(batches)
 
 
 def measure(model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, class_weight: float) -> dict[str, float]:

@@ -31,14 +31,16 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
 
     Unsigned activations: ONNX Runtime fuses few convolutions into integer kernels with signed ones on x86-64.
     """
+    scales: dict[str, tuple[float, int]] = {}
     with quiet():
         model = _float_model(saved_model, side)
         if precision == "float16":
             model = _half(model)
         if calibration is not None:
-            model = _eight_bit_border(_quantized(model, calibration))
+            model = _quantized(model, calibration)
+            scales = _eight_bit_border(model)
     content = model.SerializeToString(deterministic=True)
-    ports = {value.name: _port(value, model) for value in [*model.graph.input, *model.graph.output]}
+    ports = {value.name: _port(value, scales) for value in [*model.graph.input, *model.graph.output]}
     outputs = {role: ports[_output_name(model, role)] for role in ROLES}
     given = ports[model.graph.input[0].name]
     return Exported({"model.onnx": content}, given, outputs, tuple(graph.operators(content)))
@@ -93,30 +95,50 @@ def _quantized(model: Any, calibration: Calibration) -> Any:
         return onnx.load(target)
 
 
-def _eight_bit_border(model: Any) -> Any:
-    """Drop the quantizer behind the input and the dequantizers before the outputs: uint8 in and out."""
+def _eight_bit_border(model: Any) -> dict[str, tuple[float, int]]:
+    """Drop the quantizer behind the input and the dequantizers before the outputs: uint8 in and out.
+
+    Returns border tensor -> (scale, zero point).
+    """
     graph_ = model.graph
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph_.initializer}
     given = graph_.input[0]
-    first = [node for node in graph_.node if given.name in node.input]
-    if [node.op_type for node in first] == ["QuantizeLinear"]:
-        _retype(given, onnx.TensorProto.UINT8)
-        for node in graph_.node:
-            for place, name in enumerate(node.input):
-                if name == first[0].output[0]:
-                    node.input[place] = given.name
-        graph_.node.remove(first[0])
+    moved, first = _first_quantizer(graph_, given.name)
+    scales = {given.name: _scale(first, constants)}
+    given.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    for node in graph_.node:
+        for place, name in enumerate(node.input):
+            if name == first.output[0]:
+                node.input[place] = first.input[0]
+    graph_.node.remove(first)
+    # Their noted types are float; the checker infers them afresh.
+    for value in [value for value in graph_.value_info if value.name in moved]:
+        graph_.value_info.remove(value)
     for output in graph_.output:
         last = next(node for node in graph_.node if output.name in node.output)
-        if last.op_type == "DequantizeLinear":
-            graph_.node.remove(last)
-            output.name = last.input[0]
-            _retype(output, onnx.TensorProto.UINT8)
-    onnx.checker.check_model(model)
-    return model
+        assert last.op_type == "DequantizeLinear", f"{last.op_type} gives the output {output.name}"
+        graph_.node.remove(last)
+        output.name = last.input[0]
+        output.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+        scales[output.name] = _scale(last, constants)
+    onnx.checker.check_model(model, full_check=True)
+    return scales
 
 
-def _retype(value: Any, element: int) -> None:
-    value.type.tensor_type.elem_type = element
+def _scale(quantizer: Any, constants: dict[str, np.ndarray]) -> tuple[float, int]:
+    return float(constants[quantizer.input[1]]), int(constants[quantizer.input[2]])
+
+
+def _first_quantizer(graph_: Any, name: str) -> tuple[set[str], Any]:
+    """The quantizer behind the input, and the tensors on the way to it, which only move values about."""
+    moved = set()
+    while True:
+        (node,) = (node for node in graph_.node if name in node.input)
+        if node.op_type == "QuantizeLinear":
+            return moved, node
+        assert node.op_type in ("Reshape", "Transpose"), f"{node.op_type} stands before the first quantizer"
+        name = node.output[0]
+        moved.add(name)
 
 
 def _output_name(model: Any, role: str) -> str:
@@ -125,20 +147,8 @@ def _output_name(model: Any, role: str) -> str:
     return next(o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == rank)
 
 
-def _port(value: Any, model: Any) -> Port:
+def _port(value: Any, scales: dict[str, tuple[float, int]]) -> Port:
     tensor = value.type.tensor_type
     shape = tuple(int(side.dim_value) for side in tensor.shape.dim)
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-    scale, zero_point = _scale(value.name, model) if dtype == "uint8" else (1.0, 0)
-    return Port(value.name, shape, dtype, scale, zero_point)
-
-
-def _scale(name: str, model: Any) -> tuple[float, int]:
-    """Scale and zero point of the (de)quantizer next to a border tensor."""
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type in ("DequantizeLinear", "QuantizeLinear") and name in (node.input[0], node.output[0]):
-            return float(constants[node.input[1]]), int(constants[node.input[2]])
-    raise AssertionError(f"{name} is uint8 without a quantizer")
-
-
+    return Port(value.name, shape, dtype, *scales.get(value.name, (1.0, 0)))

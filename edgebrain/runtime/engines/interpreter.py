@@ -28,7 +28,8 @@ class TFLiteEngine:
             "engine": name,
             "version": version(package),
             "device": "cpu",
-            "precision": bundle.precision,
+            # Float16 is how weights are stored; the kernels widen them and compute in float32.
+            "precision": "float32" if bundle.precision == "float16" else bundle.precision,
             "delegate": _delegate(interpreter),
             "threads": threads,
         }

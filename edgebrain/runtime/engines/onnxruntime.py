@@ -26,7 +26,8 @@ class ONNXEngine:
             "engine": "onnxruntime",
             "version": onnxruntime.__version__,
             "device": "cpu",
-            "precision": bundle.precision,
+            # The CPU provider widens float16 and computes in float32.
+            "precision": "float32" if bundle.precision == "float16" else bundle.precision,
             "provider": session.get_providers()[0],
             "threads": threads,
         }
