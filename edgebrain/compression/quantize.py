@@ -287,7 +287,7 @@ class _Finetuning(Listener):
 
 def _keras_session(bundle: Bundle, model: Any) -> Session:
     """A session over a model that is in memory already."""
-    return Session(bundle, KerasEngine(model, keras.backend.backend(), keras.__version__, 0))
+    return Session(bundle, KerasEngine(model, keras.backend.backend(), keras.__version__, 0), 0)
 
 
 def _kept_float(operators: tuple[Operator, ...]) -> list[str]:

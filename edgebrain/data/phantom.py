@@ -82,11 +82,11 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress |
         write_json(part / PHANTOM_FILE, {"version": VERSION, "count": count, "seed": seed, "groups": groups})
 
 
-def builtin_phantoms(count: int, seed: int) -> Path:
+def builtin_phantoms(count: int, seed: int, progress: Progress | None = None) -> Path:
     """The folder of a set in the user's cache; written on first use. Raises CannotWrite."""
     folder = cache_folder() / f"phantom-v{VERSION}-{count}-{seed}"
     if not (folder / PHANTOM_FILE).is_file():
-        write_phantoms(folder, count, seed)
+        write_phantoms(folder, count, seed, progress)
     return folder
 
 

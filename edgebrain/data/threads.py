@@ -1,4 +1,4 @@
-"""OpenCV's own threads, kept out of the way: a slice is too small to be shared, and waiting threads cost a busy core."""
+"""OpenCV's own threads, kept out of the way: a slice is too small to share, and waiting threads cost a busy core."""
 
 from __future__ import annotations
 

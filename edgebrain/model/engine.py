@@ -29,6 +29,7 @@ class KerasEngine:
         return {
             "engine": "keras",
             "version": self._version,
+            "device": "cpu",
             "delegate": self._backend,
             "precision": "float32",
             "threads": self._threads,

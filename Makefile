@@ -1,0 +1,39 @@
+# make demo   the whole line on the built-in phantoms, on this machine's CPU
+# make test   the fast tests;  make test-all  the slow ones too
+# make check  style, types and the arrows between modules
+# Each makes the environment that it needs in .venv; PYTHON names the interpreter to start from.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-all check benchmarks clean
+
+demo: $(READY)
+	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmarks: $(READY)
+	$(BIN)/python benchmarks/speed.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("edgebrain needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install -q --upgrade pip uv
+	$(BIN)/python -m uv pip install -q --compile-bytecode --python $(BIN)/python -e '.[all]' --group dev
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist

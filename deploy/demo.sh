@@ -1,0 +1,26 @@
+#!/bin/sh
+# The whole line: train, evaluate, quantize, bench, predict. On the built-in phantoms, or on the folder in DATA.
+# EPOCHS and COUNT shorten it.
+set -eu
+
+number=1
+while [ -e "runs/demo-$number" ]; do number=$((number + 1)); done
+run="runs/demo-$number"
+
+step() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+step edgebrain train demo --out "$run" ${DATA:+--data "$DATA"} ${EPOCHS:+--epochs "$EPOCHS"}
+step edgebrain evaluate "$run/float" --split test
+step edgebrain quantize "$run" --int8
+step edgebrain bench "$run" --target cpu
+if [ -n "${DATA:-}" ]; then
+    picture=$(find "$DATA" -path '*test*' -name '*.jpg' | sort | head -n 1)
+else
+    step edgebrain data phantom "$run/new-phantoms" --count 24 --seed 7
+    picture=$(find "$run/new-phantoms/images" -name '*.png' | sort | head -n 1)
+fi
+step edgebrain predict "$picture" --bundle "$run/bundles/tflite-int8" --out "$run/prediction"
+printf '\nreport: %s/bench.md\n' "$run"

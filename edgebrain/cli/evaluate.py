@@ -1,0 +1,91 @@
+"""`edgebrain evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def evaluate(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle; the newest run's float bundle when left out.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; the run's own when left out.")] = None,
+    split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
+    engine: Annotated[str | None, typer.Option(help="Instead of the format's usual engine.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures; RUN/evaluation/BUNDLE-SPLIT.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there too; - for stdout.")] = None,
+) -> None:
+    """Score a bundle on labelled slices at their own size: Dice, IoU, accuracy, F1, confusion.
+
+    Example: edgebrain evaluate runs/demo-1/float --split test
+    """
+    from edgebrain.bench.slices import choose_slices
+    from edgebrain.bundle import open_bundle
+    from edgebrain.cli.progress import Bars
+    from edgebrain.files import canonical_json, write_bytes, write_json
+    from edgebrain.report.evaluation import evaluation_text
+    from edgebrain.report.plots import confusion_png
+    from edgebrain.runs import newest_run, run_of
+
+    folder = bundle or newest_run() / "float"
+    opened = open_bundle(folder)
+    run = run_of(folder)
+    records, facts = choose_slices(run, data, split)
+    with Bars() as bars:
+        report = _scored(opened, records, facts, engine, threads, bars)
+    place = out or (run or Path()) / "evaluation" / f"{folder.name}-{split}"
+    summary = report["summary"]
+    picture = confusion_png(summary["confusion"], summary["classes"], f"{opened.name}, {split}")
+    write_json(place / "evaluation.json", report)
+    write_bytes(place / "confusion.png", picture)
+    if json_file == Path("-"):
+        print(canonical_json(report), end="")
+        return
+    if json_file is not None:
+        write_json(json_file, report)
+    print(f"{opened.name} on {facts['path']}, {split} side ({facts['source']})")
+    print(evaluation_text(report))
+    print(f"{place}: evaluation.json, confusion.png")
+
+
+def _scored(
+    bundle: Any, records: list[Any], facts: dict[str, Any], engine: str | None, threads: int, bars: Any
+) -> dict[str, Any]:
+    """The figures of a bundle, named as in a bench report, and its score on each slice; unreadable slices are named."""
+    if bundle.format == "keras":
+        from edgebrain.cli.keras_ready import import_keras
+
+        import_keras("a float Keras bundle")
+    from edgebrain.errors import BadData, BadImage
+    from edgebrain.evaluation.score import score_session
+    from edgebrain.evaluation.scores import by, summarise
+    from edgebrain.runtime.session import open_session
+
+    session = open_session(bundle, engine, threads)
+    scores, rejected = [], []
+    for done, record in enumerate(records, start=1):
+        try:
+            scores += score_session(session, [record.load()])
+        except BadImage as problem:
+            rejected.append({"name": record.name, "reason": problem.message})
+            bars.say(f"left out: {problem.message}")
+        bars.show("scoring", done, len(records))
+    if not scores:
+        raise BadData("not one slice could be scored", f"see `edgebrain data summary {facts['path']}`")
+    return {
+        "schema": 1,
+        "bundle": bundle.name,
+        "path": str(bundle.path),
+        "manifest_sha256": bundle.manifest_sha256,
+        "format": bundle.format,
+        "precision": bundle.precision,
+        "runs": session.engine.describe(),
+        "data": facts,
+        "summary": summarise(scores, bundle.classes),
+        "by_class": {name: summarise(part, bundle.classes) for name, part in by(scores, "label").items()},
+        "by_plane": {name: summarise(part, bundle.classes) for name, part in by(scores, "plane").items()},
+        "images": [score.as_json() for score in scores],
+        "rejected": rejected,
+    }

@@ -1,0 +1,48 @@
+"""The table of `edgebrain evaluate`: the reference figures over all, by class and by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = (
+    ("slices", "slices", "d"),
+    ("Dice", "dice", ".4f"),
+    ("IoU", "iou", ".4f"),
+    ("pixel acc", "pixel_accuracy", ".4f"),
+    ("sens", "sensitivity", ".4f"),
+    ("spec", "specificity", ".4f"),
+    ("class acc", "accuracy", ".4f"),
+    ("marked", "healthy_marked", ".3f"),
+)
+
+
+def evaluation_text(report: Mapping[str, Any]) -> str:
+    """The report of `edgebrain evaluate --json` as lines of at most 80 columns."""
+    rows = [("all", report["summary"])]
+    rows += [(name, report["by_class"][name]) for name in sorted(report["by_class"])]
+    rows += [(name, report["by_plane"][name]) for name in sorted(report["by_plane"])]
+    lines = [f"{'':<11}" + "".join(f"{head:>{_width(head)}}" for head, _, _ in COLUMNS)]
+    lines += [f"{name:<11}" + "".join(_cell(head, key, form, summary) for head, key, form in COLUMNS) for name, summary in rows]
+    f1 = report["summary"]["f1"]
+    lines += ["", "F1: " + ", ".join(f"{name} {_number(value, '.4f')}" for name, value in f1.items())]
+    lines += ["confusion (rows true, columns predicted):"]
+    names = report["summary"]["classes"]
+    lines += [f"  {'':<11}" + "".join(f"{name:>12}" for name in names)]
+    matrix = report["summary"]["confusion"]
+    lines += [f"  {name:<11}" + "".join(f"{cell:>12}" for cell in row) for name, row in zip(names, matrix, strict=True)]
+    lines += ["overlaps are means over tumour slices; marked is the share of healthy slices with a lesion pixel"]
+    return "\n".join(lines)
+
+
+def _cell(head: str, key: str, form: str, summary: Mapping[str, Any]) -> str:
+    value = summary["counts"]["slices"] if key == "slices" else summary[key]
+    return f"{_number(value, form):>{_width(head)}}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _width(head: str) -> int:
+    return max(8, len(head) + 1)
