@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as problem:
         raise _cannot_write(path, problem) from problem
     finally:
-        part.unlink(missing_ok=True)
+        # Where the folder itself could not be made, there is nothing to take away, and that error is the one to tell.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

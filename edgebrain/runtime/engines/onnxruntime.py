@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,7 @@ class ONNXEngine:
             "engine": "onnxruntime",
             "version": onnxruntime.__version__,
             "device": "cpu",
-            # The CPU provider widens float16 and computes in float32.
-            "precision": "float32" if bundle.precision == "float16" else bundle.precision,
+            "precision": _precision(bundle),
             "provider": session.get_providers()[0],
             "threads": threads,
         }
@@ -62,6 +62,12 @@ def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
         raise no_model(bundle, "onnxruntime", problem) from problem
     check_input(bundle, _port(session.get_inputs()[0], bundle, is_input=True))
     return ONNXEngine(session, bundle, threads)
+
+
+def _precision(bundle: Bundle) -> str:
+    # On x86-64 the CPU provider has no float16 kernels: it widens and computes in float32.
+    widened = bundle.precision == "float16" and platform.machine() == "x86_64"
+    return "float32" if widened else bundle.precision
 
 
 def _port(node: Any, bundle: Bundle, is_input: bool = False) -> Port:

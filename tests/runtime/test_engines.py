@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebrain.bundle import Bundle, write_bundle
+from edgebrain.errors import BadBundle, EdgebrainError, MissingExtra
+from edgebrain.runtime import engines
+from edgebrain.runtime.engines import ENGINES, LIBRARIES, READERS, choose_engine, open_engine
+from edgebrain.runtime.session import open_session
+from tests.runtime.pictures import bright_disc
+from tests.runtime.tiny import tiny_bundle, tiny_manifest
+
+KINDS = [("tflite", "float32"), ("tflite", "int8"), ("openvino", "float32"), ("openvino", "float16"), ("onnx", "float32")]
+
+
+def changed(folder: Path, bundle: Bundle, port: str, **parts: Any) -> Bundle:
+    """The same model under a manifest in which parts of one port are different."""
+    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("schema", "files")}
+    ports = {"input": manifest["input"], **manifest["outputs"]}
+    ports[port] = {**ports[port], **parts}
+    manifest["input"], manifest["outputs"] = ports["input"], {role: ports[role] for role in ("mask", "class")}
+    return write_bundle(folder, manifest, bundle.contents)
+
+
+@pytest.mark.parametrize(("fmt", "precision"), KINDS)
+def test_every_interpreter_marks_the_bright_disc(tmp_path: Path, fmt: str, precision: str) -> None:
+    image = bright_disc()
+    session = open_session(tiny_bundle(tmp_path / "b", fmt, precision))
+    prediction = session.predict(image)
+    truth = image > 128
+    overlap = 2 * (prediction.mask & truth).sum() / (prediction.mask.sum() + truth.sum())
+    assert overlap > 0.85
+    assert [session.predict(np.full((9, 9), v, np.uint8)).label for v in (0, 255)] == ["glioma", "no_tumor"]
+    assert prediction.class_probabilities.sum() == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("fmt", "precision"), KINDS)
+def test_an_engine_tells_what_really_runs(tmp_path: Path, fmt: str, precision: str) -> None:
+    facts = open_engine(tiny_bundle(tmp_path / "b", fmt, precision), threads=2).describe()
+    assert facts["engine"] == READERS[fmt][0]
+    assert facts["threads"] == 2
+    assert facts["version"][0].isdigit()
+    # A float16 bundle leaves the choice to the processor; the others are bound.
+    assert facts["precision"] == precision or precision == "float16"
+
+
+def test_a_model_is_loaded_from_the_verified_bytes_and_not_from_the_disk(tmp_path: Path) -> None:
+    for fmt in READERS.keys() - {"keras"}:
+        bundle = tiny_bundle(tmp_path / fmt, fmt)
+        shutil.rmtree(bundle.path)
+        assert open_session(bundle).predict(bright_disc()).mask.any()
+
+
+@pytest.mark.parametrize(
+    ("fmt", "port", "parts", "word"),
+    [
+        ("tflite", "input", {"scale": 0.01}, "input scale is 0.01"),
+        ("tflite", "input", {"zero_point": 0}, "input zero_point is 0"),
+        ("tflite", "mask", {"scale": 0.5}, "output 'mask' scale is 0.5"),
+        ("tflite", "mask", {"tensor": "gone"}, "output 'mask' name is gone"),
+        ("tflite", "class", {"tensor": "PartitionedCall:1"}, "output 'class' shape is (1, 4)"),
+        ("tflite", "input", {"dtype": "uint8"}, "input dtype is uint8"),
+        ("openvino", "input", {"shape": [1, 8, 8, 1]}, "input shape is (1, 8, 8, 1)"),
+        ("openvino", "mask", {"tensor": "gone"}, "output 'mask' name is gone"),
+        ("openvino", "class", {"scale": 0.5}, "output 'class' scale is 0.5"),
+        ("onnx", "class", {"shape": [1, 3]}, "output 'class' shape is (1, 3)"),
+        ("onnx", "mask", {"tensor": "class"}, "output 'mask' shape is (1, 16, 16, 1)"),
+        ("onnx", "input", {"dtype": "int8"}, "input dtype is int8"),
+    ],
+)
+def test_a_manifest_of_another_model_is_refused_by_what_differs(
+    tmp_path: Path, fmt: str, port: str, parts: dict[str, Any], word: str
+) -> None:
+    bundle = tiny_bundle(tmp_path / "right", fmt, "int8" if fmt == "tflite" else "float32")
+    wrong = changed(tmp_path / "wrong", bundle, port, **parts)
+    with pytest.raises(BadBundle) as caught:
+        open_engine(wrong)
+    assert word in caught.value.message
+    assert str(tmp_path / "wrong") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("fmt", "contents"),
+    [
+        ("tflite", {"model.tflite": b"no model at all"}),
+        ("tflite", {"model.onnx": b"x"}),
+        ("openvino", {"model.xml": b"<net/>", "model.bin": b""}),
+        ("openvino", {"model.xml": b"<net/>"}),
+        ("onnx", {"model.onnx": b"no model at all"}),
+        ("onnx", {"model.tflite": b"x"}),
+    ],
+)
+def test_bytes_that_are_no_model_are_refused_with_the_bundle_named(
+    tmp_path: Path, fmt: str, contents: dict[str, bytes]
+) -> None:
+    bundle = write_bundle(tmp_path / "b", tiny_manifest(fmt, "float32", "b"), contents)
+    with pytest.raises(BadBundle) as caught:
+        open_engine(bundle)
+    assert str(tmp_path / "b") in caught.value.message and caught.value.hint
+
+
+@pytest.mark.parametrize(("fmt", "extra"), [("tflite", "edge"), ("openvino", "openvino"), ("onnx", "onnx")])
+def test_a_missing_interpreter_is_named_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str, extra: str
+) -> None:
+    bundle = tiny_bundle(tmp_path / "b", fmt)
+    monkeypatch.setattr(engines, "installed", lambda name: False)
+    with pytest.raises(MissingExtra) as caught:
+        open_engine(bundle)
+    assert caught.value.hint == f"pip install 'edgebrain[{extra}]'"
+
+
+def test_the_old_interpreter_is_taken_where_only_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny_bundle(tmp_path / "b")
+    assert choose_engine(bundle) == "litert"
+    monkeypatch.setattr(engines, "installed", lambda name: name == "tflite")
+    assert choose_engine(bundle) == "tflite"
+
+
+def test_an_engine_that_cannot_read_the_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EdgebrainError, match="'openvino' does not read tflite"):
+        open_engine(tiny_bundle(tmp_path / "b"), "openvino")
+
+
+@pytest.mark.parametrize("fmt", ["tflite", "openvino", "onnx"])
+def test_a_device_that_an_engine_does_not_know_is_refused(tmp_path: Path, fmt: str) -> None:
+    with pytest.raises(EdgebrainError, match="cannot run on device 'npu'"):
+        open_engine(tiny_bundle(tmp_path / "b", fmt), device="npu")
+
+
+def test_each_engine_has_a_library_and_reads_a_format() -> None:
+    assert ENGINES.keys() == LIBRARIES.keys() == {name for readers in READERS.values() for name in readers}
+
+
+def test_answers_do_not_change_when_the_next_slice_is_asked(tmp_path: Path) -> None:
+    for fmt in READERS.keys() - {"keras"}:
+        engine = open_engine(tiny_bundle(tmp_path / fmt, fmt))
+        first = engine.run(np.ones((1, 16, 16, 1), np.float32))["mask"]
+        kept = first.copy()
+        engine.run(np.zeros((1, 16, 16, 1), np.float32))
+        assert np.array_equal(first, kept)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgebrain.runtime.latency import cpu_ticks, drift, percentile, steal_share, summary_ms, time_queries
+from edgebrain.runtime.session import open_session
+from tests.runtime.pictures import bright_disc, encoded, grey
+from tests.runtime.tiny import tiny_bundle
+
+
+def test_a_percentile_is_a_duration_that_occurred() -> None:
+    durations = [float(value) for value in range(1000, 0, -1)]
+    assert [percentile(durations, p) for p in (25, 50, 90, 99)] == [250, 500, 900, 990]
+
+
+@pytest.mark.parametrize(("p", "needed"), [(25, 17), (50, 7), (90, 64), (99, 662)])
+def test_a_percentile_is_given_from_the_number_of_queries_that_it_needs(p: int, needed: int) -> None:
+    assert percentile([1.0] * (needed - 1), p) is None
+    assert percentile([1.0] * needed, p) == 1.0
+
+
+def test_the_summary_is_in_milliseconds() -> None:
+    summary = summary_ms([2_000_000] * 50 + [4_000_000] * 50)
+    assert summary == {"p25": 2.0, "p50": 2.0, "p90": 4.0, "p99": None, "mean": 3.0}
+    assert summary_ms([])["mean"] is None
+
+
+def test_drift_compares_the_last_quarter_with_the_first() -> None:
+    assert drift([100] * 50 + [130] * 50) == pytest.approx(0.3)
+    assert drift([100] * 63) is None
+
+
+def test_steal_is_a_share_of_all_ticks(tmp_path: Path) -> None:
+    source = tmp_path / "stat"
+    source.write_text("cpu  10 0 10 70 0 0 0 5 99 99\ncpu0 1 1\n")
+    before = cpu_ticks(source)
+    source.write_text("cpu  30 0 10 130 0 0 0 25 99 99\ncpu0 1 1\n")
+    assert before == {"total": 95, "steal": 5}
+    assert steal_share([(before, cpu_ticks(source))]) == pytest.approx(0.2)
+
+
+def test_where_steal_cannot_be_read_it_is_not_known(tmp_path: Path) -> None:
+    assert cpu_ticks(tmp_path / "none") is None
+    assert steal_share([(None, None)]) is None
+    assert steal_share([]) is None
+
+
+def test_each_timed_query_takes_the_next_slice(tmp_path: Path) -> None:
+    session = open_session(tiny_bundle(tmp_path / "b"))
+    files = [("a", encoded(bright_disc())), ("b", encoded(grey())), ("c", encoded(255 - bright_disc()))]
+    timed = time_queries(session, files, 7)
+    hashes = [query.outputs_sha256 for query in timed]
+    assert len(set(hashes[:3])) == 3
+    assert hashes == [*hashes[:3], *hashes[:3], hashes[0]]
+    assert all(0 < query.engine_ns < query.predict_ns for query in timed)

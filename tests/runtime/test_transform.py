@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebrain.bundle import Port
+from edgebrain.errors import BadBundle
+from edgebrain.runtime.transform import cut, resize_exact, shrink, to_probability, to_real, to_tensor
+from tests.runtime.pictures import grey
+
+INT8 = Port("x", (1, 16, 16, 1), "int8", 1 / 255, -128)
+FLOAT = Port("x", (1, 16, 16, 1), "float32")
+sides = st.integers(1, 300)
+
+
+@given(height=sides, width=sides, level=st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_an_even_slice_stays_even_at_any_size(height: int, width: int, level: int) -> None:
+    small = shrink(np.full((height, width), level, np.uint8), 16, 32)
+    assert small.shape == (16, 32) and small.dtype == np.uint8
+    assert (small == level).all()
+
+
+def test_a_whole_factor_is_the_mean_of_each_block_rounded_half_up() -> None:
+    image = grey(64, 48)
+    blocks = image.reshape(16, 4, 16, 3).astype(float).mean(axis=(1, 3))
+    assert np.array_equal(shrink(image, 16, 16), np.floor(blocks + 0.5).astype(np.uint8))
+
+
+def test_a_slice_of_the_right_size_is_left_as_it_is() -> None:
+    image = grey(16, 16)
+    assert np.array_equal(shrink(image, 16, 16), image)
+
+
+def test_a_fine_grid_does_not_alias_when_it_is_shrunk() -> None:
+    grid = np.indices((160, 160)).sum(axis=0) % 2 * 255
+    assert np.ptp(shrink(grid.astype(np.uint8), 16, 16).astype(int)) <= 1
+
+
+def test_every_grey_value_is_stored_as_the_formula_says() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(to_tensor(levels, INT8).ravel(), np.arange(256) - 128)
+    assert np.allclose(to_tensor(levels, FLOAT).ravel(), np.arange(256) / 255, atol=1e-7)
+
+
+def test_an_input_scale_below_the_brightest_pixel_clips_and_does_not_wrap() -> None:
+    narrow = Port("x", (1, 16, 16, 1), "int8", 0.5 / 255, -128)
+    assert to_tensor(np.full((16, 16), 255, np.uint8), narrow).max() == 127
+
+
+def test_a_stored_probability_becomes_the_nearest_of_256_levels() -> None:
+    raw = np.array([-128, -127, 0, 127], np.int8)
+    port = Port("x", (4,), "int8", 1 / 256, -128)
+    assert to_probability(raw, port).tolist() == [0, 1, 128, 254]
+    assert to_probability(np.float32([-0.1, 0.5, 1.2]), FLOAT).tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_output_that_is_no_number_is_an_error(value: float) -> None:
+    with pytest.raises(BadBundle, match="NaN or infinity"):
+        to_real(np.float32([0.0, value]), FLOAT)
+
+
+def test_a_pixel_is_lesion_from_the_threshold_on() -> None:
+    assert cut(np.uint8([[127, 128, 129]]), 0.5).tolist() == [[False, True, True]]
+    assert cut(np.uint8([[0, 254, 255]]), 0.999).tolist() == [[False, False, True]]
+
+
+def test_growing_keeps_the_range_and_the_size_asked_for() -> None:
+    grown = resize_exact(grey(16, 16), 100, 37)
+    assert grown.shape == (100, 37)
+    assert grown.min() >= grey(16, 16).min() and grown.max() <= grey(16, 16).max()
