@@ -102,7 +102,7 @@ def make_split(
     # A hash deals the same everywhere; a generator's stream may change with its library's version.
     order = sorted(members, key=lambda group: sha256_bytes(f"{seed}:{keys[group]}".encode()))
     sides = _deal(order, strata, sizes, fractions)
-    _fill_gaps(sides, strata, sizes)
+    _fill_gaps(order, sides, strata, sizes)
     found: dict[str, list[str]] = {side: [] for side in SIDES}
     for group, inside in members.items():
         found[sides[group]] += [names[index] for index in inside]
@@ -133,17 +133,19 @@ def _deal(
     return sides
 
 
-def _fill_gaps(sides: dict[str, str], strata: Mapping[str, Stratum], sizes: Mapping[str, int]) -> None:
+def _fill_gaps(
+    order: Sequence[str], sides: dict[str, str], strata: Mapping[str, Stratum], sizes: Mapping[str, int]
+) -> None:
     """Give each side a group of each class that can spare one: the smallest of the side that has most."""
     for label in sorted({stratum[0] for stratum in strata.values()}):
         for side in SIDES:
-            mine = [group for group in sorted(sides) if strata[group][0] == label]
+            mine = [group for group in order if strata[group][0] == label]
             held = Counter(sides[group] for group in mine)
             if held[side]:
                 continue
             donor, spare = max(held.items(), key=lambda item: (item[1], item[0]))
             if spare > 1:
-                sides[min((g for g in mine if sides[g] == donor), key=lambda g: (sizes[g], g))] = side
+                sides[min((group for group in mine if sides[group] == donor), key=sizes.__getitem__)] = side
 
 
 def _majority(found: Sequence[Stratum]) -> Stratum:

@@ -7,7 +7,6 @@ import pytest
 
 from edgebrain.data.readers import READERS, open_dataset, read_groups, scan, strays
 from edgebrain.errors import BadData, BadImage
-
 from tests.data.pictures import put_image, put_mask
 
 
@@ -143,7 +142,8 @@ def test_a_groups_file_must_fit_the_slices(brisc: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"a,b\n1,2\n", b"name,group\nx,\n", b"name,group\nx,1\nx,2\n", b"name,group\nx\n", b"\xff\xfe\x00n"]
+    "content",
+    [b"", b"a,b\n1,2\n", b"name,group\nx,\n", b"name,group\nx,1\nx,2\n", b"name,group\nx\n", b"\xff\xfe\x00n"],
 )
 def test_a_malformed_groups_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "groups.csv").write_bytes(content)
