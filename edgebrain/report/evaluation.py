@@ -23,7 +23,10 @@ def evaluation_text(report: Mapping[str, Any]) -> str:
     rows += [(name, report["by_class"][name]) for name in sorted(report["by_class"])]
     rows += [(name, report["by_plane"][name]) for name in sorted(report["by_plane"])]
     lines = [f"{'':<11}" + "".join(f"{head:>{_width(head)}}" for head, _, _ in COLUMNS)]
-    lines += [f"{name:<11}" + "".join(_cell(head, key, form, summary) for head, key, form in COLUMNS) for name, summary in rows]
+    lines += [
+        f"{name:<11}" + "".join(_cell(head, key, form, summary) for head, key, form in COLUMNS)
+        for name, summary in rows
+    ]
     f1 = report["summary"]["f1"]
     lines += ["", "F1: " + ", ".join(f"{name} {_number(value, '.4f')}" for name, value in f1.items())]
     lines += ["confusion (rows true, columns predicted):"]

@@ -131,12 +131,12 @@ class Worker:
         except queue.Empty as problem:
             raise self._failed(request, f"did not answer within {self._patience_s:.0f} s") from problem
         try:
-            answer = json.loads(line)
-        except ValueError as problem:
+            answer = dict(json.loads(line))
+        except (ValueError, TypeError) as problem:
             raise self._failed(request, "answered nonsense" if line else "has ended") from problem
         if "error" in answer:
             raise _error(answer)
-        return dict(answer)
+        return answer
 
     def _entry(self, one: Slice, keep: bool) -> dict[str, Any]:
         """A slice as the protocol has it; without its data where the worker holds it."""

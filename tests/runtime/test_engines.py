@@ -15,7 +15,13 @@ from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
-KINDS = [("tflite", "float32"), ("tflite", "int8"), ("openvino", "float32"), ("openvino", "float16"), ("onnx", "float32")]
+KINDS = [
+    ("tflite", "float32"),
+    ("tflite", "int8"),
+    ("openvino", "float32"),
+    ("openvino", "float16"),
+    ("onnx", "float32"),
+]
 
 
 def changed(folder: Path, bundle: Bundle, port: str, **parts: Any) -> Bundle:

@@ -91,7 +91,9 @@ def test_a_note_that_a_jpeg_be_turned_is_not_followed() -> None:
     ],
     ids=["png", "long thin png", "tiff", "jpeg"],
 )
-def test_a_decompression_bomb_is_refused_before_anything_is_decoded(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused_before_anything_is_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     refused(data, "the limit is")
 
@@ -151,7 +153,10 @@ def test_a_palette_of_greys_is_read_as_grey() -> None:
     assert decode(png(2, 1, 8, 3, b"\0\0\1", palette), "x").tolist() == [[9, 200]]
 
 
-@given(start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*"]), rest=st.binary(max_size=400))
+@given(
+    start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*"]),
+    rest=st.binary(max_size=400),
+)
 @settings(max_examples=300, deadline=None)
 def test_no_bytes_make_anything_but_a_bad_image(start: bytes, rest: bytes) -> None:
     with pytest.raises(BadImage):

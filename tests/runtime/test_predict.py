@@ -87,7 +87,7 @@ def test_bad_pictures_in_a_folder_are_counted_and_the_rest_is_done(tmp_path: Pat
 def test_nothing_is_overwritten_without_force(tmp_path: Path, session: Session) -> None:
     picture = save(tmp_path / "scan.png", bright_disc())
     old = save(tmp_path / "out" / "scan_mask.png", np.zeros((3, 3), np.uint8)).read_bytes()
-    with pytest.raises(CannotWrite, match="scan_mask.png: already exists"):
+    with pytest.raises(CannotWrite, match=r"scan_mask\.png: already exists"):
         predict_files(session, [picture], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scan_mask.png"]
     predict_files(session, [picture], tmp_path / "out", force=True)

@@ -95,6 +95,8 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
 
 def test_another_threshold_in_the_manifest_moves_the_cut(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b")
-    strict = replace(bundle, manifest={**bundle.manifest, "postprocess": {"threshold": 0.99, "classes": bundle.classes}})
+    strict = replace(
+        bundle, manifest={**bundle.manifest, "postprocess": {"threshold": 0.99, "classes": bundle.classes}}
+    )
     areas = [open_session(one).predict(bright_disc()).mask.sum() for one in (bundle, strict)]
     assert areas[0] > areas[1] > 0

@@ -1,0 +1,76 @@
+"""A small data set, bundles with a lineage, and a report, for the tests of the bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebrain.bench.schema import PERCENTILES, RESULT, SCHEMA
+from edgebrain.bundle import Bundle
+from edgebrain.data.sample import Record
+from tests.runtime.pictures import bright_disc, save
+from tests.runtime.tiny import tiny_bundle
+
+
+def records(folder: Path, tumours: int = 4, healthy: int = 2) -> list[Record]:
+    """Slices with a bright disc and its mask, and dark ones without."""
+    found = []
+    for number in range(tumours):
+        image = bright_disc(64 + number, 60)
+        picture = save(folder / f"t{number}.png", image)
+        mask = save(folder / f"t{number}_mask.png", (image > 128).astype(np.uint8) * 255)
+        found.append(Record(picture.name, picture, mask, "glioma", "axial", "test", f"g{number}"))
+    for number in range(healthy):
+        picture = save(folder / f"h{number}.png", np.full((50, 50), 10 * number, np.uint8))
+        found.append(Record(picture.name, picture, None, "no_tumor", "axial", "test", f"h{number}"))
+    return found
+
+
+def run_folder(folder: Path, data: Path | str = "") -> tuple[Path, Bundle, list[Bundle]]:
+    """A run with a root (in ONNX, which needs no Keras) and three children. Returns: run, root, children."""
+    run = folder / "run"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"data": {"path": str(data)}}))
+    root = tiny_bundle(run / "float", "onnx")
+    lineage = {"parent": root.manifest_sha256}
+    kinds = (("tflite", "float32"), ("tflite", "int8"), ("openvino", "float32"))
+    return run, root, [tiny_bundle(run / "bundles" / f"{f}-{p}", f, p, lineage=lineage) for f, p in kinds]
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """One row of a report, every field filled."""
+    blank: dict[str, Any] = {"number": 1.0, "integer": 1, "string": "x", "list": [], "object": {}}
+    filled = {name: blank.get(kind.split(" or ")[0]) for name, (kind, _) in RESULT.items()}
+    times = {name: 2.0 for name in PERCENTILES}
+    filled |= {"latency_ms": times, "engine_ms": times, "decode_ms": times, "threads": 1, "noise": {}}
+    filled |= {"runs": {"engine": "litert", "precision": "float32"}, "drop": {"dice": 0.0, "accuracy": 0.0}}
+    return {**filled, **changes}
+
+
+def report(*rows: dict[str, Any]) -> dict[str, Any]:
+    """A report with these rows."""
+    from edgebrain.runtime.environment import environment
+
+    protocol = {
+        "queries": 64,
+        "rounds": 2,
+        "block": 32,
+        "warm_up": 10,
+        "settle": 2,
+        "timed_slices": 9,
+        "threads": [1],
+        "batch": 1,
+    }
+    data = {"path": "/data", "split": "test", "source": "the run's split", "slices": 9, "names_sha256": "0" * 64}
+    return {
+        "schema": SCHEMA,
+        "environment": environment(),
+        "protocol": protocol,
+        "data": data,
+        "results": list(rows),
+        "images": [],
+        "notes": [],
+    }

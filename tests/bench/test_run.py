@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebrain.bench import lane, lineage, run
+from edgebrain.bench.run import run_bench
+from edgebrain.bench.schema import check_report
+from edgebrain.errors import BadImage, EdgebrainError, WorkerFailed
+from edgebrain.evaluation.scores import ImageScore, summarise
+from tests.bench.shelf import records, run_folder
+from tests.runtime.tiny import tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One bench of a run's bundles at one and two threads."""
+    folder = tmp_path_factory.mktemp("bench")
+    _, _, children = run_folder(folder)
+    slices = records(folder / "data")
+    facts = {"path": str(folder), "split": "test", "source": "", "slices": 6, "names_sha256": ""}
+    return run_bench([child.path for child in children], slices, [1, 2], 70, data=facts)
+
+
+def test_a_report_keeps_to_its_schema_and_is_json(measured: dict[str, Any]) -> None:
+    assert check_report(json.loads(json.dumps(measured, allow_nan=False))) == measured
+
+
+def test_there_is_a_row_for_each_bundle_and_thread_count_with_the_float_root_first(measured: dict[str, Any]) -> None:
+    rows = [(row["bundle"], row["threads"]) for row in measured["results"]]
+    assert rows == [
+        (name, n) for name in ("float", "tflite-float32", "tflite-int8", "openvino-float32") for n in (1, 2)
+    ]
+    assert {row["float_parent"] for row in measured["results"]} == {"float"}
+
+
+def test_every_figure_can_be_computed_again_from_the_images(measured: dict[str, Any]) -> None:
+    images = {entry["bundle"]: entry["scores"] for entry in measured["images"]}
+    for row in measured["results"]:
+        again = summarise([ImageScore.from_json(image) for image in images[row["bundle"]]])
+        assert {key: row[key] for key in run.QUALITY} == {key: again[key] for key in run.QUALITY}
+        assert row["counts"]["slices"] == 6
+
+
+def test_the_drop_is_the_roots_figure_minus_the_rows(measured: dict[str, Any]) -> None:
+    root = measured["results"][0]
+    assert root["drop"] == {"dice": 0.0, "accuracy": 0.0}
+    for row in measured["results"]:
+        assert row["drop"]["dice"] == root["dice"] - row["dice"]
+        assert row["drop"]["accuracy"] == root["accuracy"] - row["accuracy"]
+    assert root["dice"] > 0.8
+
+
+def test_latency_is_more_than_the_engine_and_percentiles_wait_for_their_queries(measured: dict[str, Any]) -> None:
+    for row in measured["results"]:
+        assert row["queries"] == 70
+        assert row["latency_ms"]["p50"] > row["engine_ms"]["p50"] > 0
+        assert row["latency_ms"]["p90"] is not None and row["latency_ms"]["p99"] is None
+        assert row["throughput_per_s"] == pytest.approx(1e3 / row["latency_ms"]["mean"])
+        assert row["peak_rss_mib"] >= row["rss_after_load_mib"] * 0.9
+
+
+def test_blocks_are_equal_and_another_worker_begins_each_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    real = lane.Lane.time
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        asked.append((self.bundle.name, len(block)))
+        real(self, block)
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+    bundles = [
+        tiny_bundle(tmp_path / name, precision=precision).path for name, precision in (("a", "float32"), ("b", "int8"))
+    ]
+    run_bench(bundles, records(tmp_path / "data"), [1], 70)
+    assert [name for name, _ in asked] == ["a", "b", "b", "a", "a", "b"]
+    assert [count for name, count in asked if name == "a"] == [23, 23, 24]
+
+
+def test_a_thread_count_with_other_outputs_is_scored_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[int] = []
+    real = lane.Lane.score
+
+    def score(self: lane.Lane, *rest: Any) -> None:
+        scored.append(self.threads)
+        real(self, *rest)
+        if len(scored) == 1:
+            # As if one thread had answered otherwise.
+            self.outputs = {name: "other" for name in self.outputs}
+
+    monkeypatch.setattr(lane.Lane, "score", score)
+    report = run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1, 2], 20)
+    assert scored == [1, 2]
+    assert any("a, 1 threads: the outputs differ" in note for note in report["notes"])
+
+
+def test_without_its_float_parent_a_drop_is_null_and_that_is_said(tmp_path: Path) -> None:
+    orphan = tiny_bundle(tmp_path / "orphan", precision="int8", lineage={"parent": "0" * 64})
+    report = run_bench([orphan.path], records(tmp_path / "data"), [1], 20)
+    (row,) = report["results"]
+    assert row["drop"] == {"dice": None, "accuracy": None} and row["float_parent"] is None
+    assert any("float parent is not here" in note for note in report["notes"])
+
+
+def test_a_root_whose_library_is_missing_is_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, children = run_folder(tmp_path)
+    monkeypatch.setattr(lineage, "installed", lambda name: name != "onnxruntime")
+    bundles, notes = lineage.with_roots([children[0].path])
+    assert [bundle.name for bundle in bundles] == ["tflite-float32"]
+    assert notes == ["float: not measured, because onnx is not installed; drops are not known"]
+
+
+def test_a_bundle_named_twice_is_measured_once(tmp_path: Path) -> None:
+    run_path, root, _ = run_folder(tmp_path)
+    bundles, notes = lineage.with_roots([root.path, run_path / "float"])
+    assert [bundle.name for bundle in bundles] == ["float"] and notes == []
+
+
+def test_the_root_is_the_end_of_a_chain_and_a_ring_has_none(tmp_path: Path) -> None:
+    root = tiny_bundle(tmp_path / "root")
+    middle = tiny_bundle(tmp_path / "middle", lineage={"parent": root.manifest_sha256})
+    leaf = tiny_bundle(tmp_path / "leaf", lineage={"parent": middle.manifest_sha256})
+    assert lineage.root_of(leaf, [root, middle, leaf]) is root
+    assert lineage.root_of(leaf, [root, leaf]) is None
+    assert lineage.root_of(root, []) is root
+
+
+def test_a_worker_that_dies_ends_the_bench_and_no_other_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids: list[int] = []
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        pids.append(self.worker.pid)
+        os.kill(self.worker.pid, signal.SIGKILL)
+        self.worker.time([], 1)
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+    _, _, children = run_folder(tmp_path)
+    with pytest.raises(WorkerFailed, match="killed by signal 9"):
+        run_bench([child.path for child in children], records(tmp_path / "data"), [1], 20)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert len(pids) == 1
+
+
+def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    slices = records(tmp_path / "data")
+    slices[1].image_path.write_bytes(b"")
+    with pytest.raises(BadImage, match=r"t1\.png: is empty"):
+        run_bench([tiny_bundle(tmp_path / "a").path], slices, [1], 20)
+
+
+def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EdgebrainError, match="'moon' is not known"):
+        run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20, target="moon")
+
+
+def test_rows_on_a_disturbed_machine_are_called_noisy() -> None:
+    rows = [
+        {"bundle": "a", "threads": 1, "noise": {"steal_share": 0.2, "drift": 0.0}},
+        {"bundle": "b", "threads": 2, "noise": {"steal_share": None, "drift": -0.3}},
+        {"bundle": "c", "threads": 1, "noise": {"steal_share": 0.0, "drift": 0.05}},
+    ]
+    (note,) = run._doubts(rows)
+    assert "a at 1 (the host took 20 % of the CPU)" in note and "b at 2 (drift -30 %)" in note and "c at" not in note
+    assert run._doubts(rows[2:]) == []
