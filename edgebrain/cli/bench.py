@@ -44,15 +44,13 @@ def bench(
 
 def _bundles(named: list[Path]) -> list[Path]:
     """The bundles named, those in the folders named, or those of the newest run, which is then told on stderr."""
-    from edgebrain.bundle import MANIFEST, find_bundles
+    from edgebrain.bench.lineage import bundles_at
     from edgebrain.runs import newest_run
 
     if not named:
         named = [newest_run()]
         print(f"run: {named[0]}", file=sys.stderr)
-    return [
-        bundle for path in named for bundle in ([path] if (path / MANIFEST).is_file() else find_bundles(path) or [path])
-    ]
+    return [bundle for path in named for bundle in bundles_at(path)]
 
 
 def _counts(text: str) -> list[int]:

@@ -82,8 +82,10 @@ def percent(value: float | None) -> str:
 
 def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row]]]:
     faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
+    shared = _shared_prefix([str(row["bundle"]) for row in report["results"]])
+    named = f" of {shared}..." if shared else ""
     speed: list[Column] = [
-        ("bundle", lambda row: str(row["bundle"])),
+        ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
         ("ran as", lambda row: f"{row['runs']['engine']} {_short(row['runs']['precision'])}"),
         ("thr", lambda row: str(row["threads"])),
         ("MiB", lambda row: mebibytes(row["size_bytes"])),
@@ -94,7 +96,7 @@ def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row
         ("RSS\nMiB", lambda row: UNKNOWN if row["peak_rss_mib"] is None else f"{row['peak_rss_mib']:.0f}"),
     ]
     quality: list[Column] = [
-        ("bundle", lambda row: str(row["bundle"])),
+        ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
         ("Dice", lambda row: score(row["dice"])),
         ("drop\npoints", lambda row: points(row["drop"]["dice"])),
         ("IoU", lambda row: score(row["iou"])),
@@ -104,7 +106,14 @@ def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row
         ("healthy\nmarked %", lambda row: percent(row["healthy_marked"])),
     ]
     rows = list(report["results"])
-    return [("Speed", speed, rows), ("Quality", quality, _judged_once(rows))]
+    return [(f"Speed{named}", speed, rows), (f"Quality{named}", quality, _judged_once(rows))]
+
+
+def _shared_prefix(names: Sequence[str]) -> str:
+    """What all names begin with, up to a hyphen: a run's name, which would fill the column; empty for a single name."""
+    parts = names[0].split("-") if len(set(names)) > 1 else []
+    prefixes = ("-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1))
+    return next((prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)), "")
 
 
 def _judged_once(rows: Sequence[Row]) -> list[Row]:

@@ -50,6 +50,13 @@ def test_a_bundle_is_judged_in_one_row_where_threads_change_nothing() -> None:
     assert quality.count(LONG) == 1
 
 
+def test_what_all_names_begin_with_is_told_once() -> None:
+    names = ("run-7-float32", "run-7-tflite-int8")
+    text = as_markdown(report(*(row(bundle=name, path=name) for name in names)))
+    assert "## Speed of run-7-..." in text and "| tflite-int8 |" in text
+    assert "run-7-float32" in as_markdown(report(row(bundle=names[0])))
+
+
 def test_what_is_not_known_is_a_dash_and_notes_are_told() -> None:
     text = as_markdown({**compared(), "notes": ["something is missing"]})
     assert "| ov | litert f32 | 1 | 0.00 | - | - | - | - |" in text

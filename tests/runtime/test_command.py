@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgebrain.cli import main
+from tests.runtime.pictures import bright_disc, save
+from tests.runtime.tiny import tiny_bundle
+
+
+def code_of(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a run that holds an int8 and a float TFLite bundle, and a picture."""
+    run = tmp_path / "runs" / "first"
+    tiny_bundle(run / "float", "onnx")
+    tiny_bundle(run / "bundles" / "float32")
+    tiny_bundle(run / "bundles" / "int8", precision="int8")
+    (run / "run.json").write_text("{}")
+    save(tmp_path / "scan.png", bright_disc())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_predict_takes_the_newest_runs_int8_bundle_and_names_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("predict", "scan.png", "--pixel-mm", "0.5") == 0
+    said = capsys.readouterr()
+    assert "bundle: runs/first/bundles/int8" in said.err
+    assert said.out.startswith("scan.png: ") and "cm2" in said.out
+    assert sorted(path.name for path in Path("predictions").iterdir()) == [
+        "results.csv",
+        "scan_mask.png",
+        "scan_overlay.png",
+    ]
+
+
+def test_predict_again_takes_the_next_folder(here: Path) -> None:
+    assert code_of("predict", "scan.png") == code_of("predict", "scan.png") == 0
+    assert Path("predictions-2", "results.csv").is_file()
+
+
+def test_a_folder_with_a_bad_picture_ends_with_1_after_the_rest_is_done(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(here / "in" / "a.png", bright_disc())
+    (here / "in" / "b.png").write_text("not a picture")
+    assert code_of("predict", "in", "--json") == 1
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)) == 1
+    assert "Error: in/b.png: is not a picture but text" in said.err
+
+
+def test_predict_without_any_run_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert code_of("predict", "scan.png") == 1
+    assert "edgebrain train" in capsys.readouterr().err
+
+
+def test_predicting_one_picture_imports_neither_rich_nor_a_framework(here: Path) -> None:
+    program = (
+        "import sys\nfrom edgebrain.cli import main\n"
+        "try:\n    main(['predict', 'scan.png', '--out', 'out'])\n"
+        "finally:\n    print(*sorted({'tensorflow', 'keras', 'rich', 'scipy', 'openvino'} & set(sys.modules)))\n"
+    )
+    home = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": home})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_doctor_prints_text_or_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("doctor") == 0
+    assert "target cpu: runs" in capsys.readouterr().out
+    assert code_of("doctor", "--json") == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert findings["engines"]["litert"] is True and findings["environment"]["python"]
