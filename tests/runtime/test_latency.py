@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from edgebrain.runtime.__main__ import main
 from edgebrain.runtime.latency import cpu_ticks, drift, percentile, steal_share, summary_ms, time_queries
 from edgebrain.runtime.session import open_session
-from tests.runtime.pictures import bright_disc, encoded, grey
+from tests.runtime.pictures import bright_disc, encoded, grey, save
 from tests.runtime.tiny import tiny_bundle
 
 
@@ -55,3 +57,18 @@ def test_each_timed_query_takes_the_next_slice(tmp_path: Path) -> None:
     assert len(set(hashes[:3])) == 3
     assert hashes == [*hashes[:3], *hashes[:3], hashes[0]]
     assert all(0 < query.engine_ns < query.predict_ns for query in timed)
+
+
+def test_the_devices_own_bench_measures_a_bundle_on_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tiny_bundle(tmp_path / "b", precision="int8").path
+    picture = save(tmp_path / "a.png", bright_disc())
+    assert main(["bench", str(picture), "--bundle", str(bundle), "--queries", "20", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["queries"] == 20 and report["runs"]["delegate"] == "XNNPACK"
+    assert report["latency_ms"]["p50"] > report["engine_ms"]["p50"] > 0
+    assert report["latency_ms"]["p90"] is None
+    assert report["peak_rss_mib"] >= report["rss_after_load_mib"] > 0
+    assert main(["bench", str(picture), "--bundle", str(bundle), "--queries", "20"]) == 0
+    assert "p90 needs more queries" in capsys.readouterr().out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,9 @@ class TFLiteEngine:
         details = {detail["name"]: detail for detail in interpreter.get_output_details()}
         ports = match_outputs(bundle, {tensor: _port(detail) for tensor, detail in details.items()})
         self._outputs = {role: int(details[port.tensor]["index"]) for role, port in ports.items()}
+        self._package = package
         self._facts = {
             "engine": name,
-            "version": version(package),
             "device": "cpu",
             # Float16 is how weights are stored; the kernels widen them and compute in float32.
             "precision": "float32" if bundle.precision == "float16" else bundle.precision,
@@ -42,7 +41,10 @@ class TFLiteEngine:
 
     def describe(self) -> dict[str, Any]:
         """What really runs."""
-        return dict(self._facts)
+        # Reading metadata takes longer than a prediction, which does not need it.
+        from importlib.metadata import version
+
+        return {**self._facts, "version": version(self._package)}
 
 
 def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads: int, device: str) -> TFLiteEngine:
