@@ -23,8 +23,8 @@ WEIGHTED = {
     "TRANSPOSE_CONV": (2, 1),
     "BATCH_MATMUL": (0, 1),
 }
-KINDS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-TYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+KINDS: dict[int, str] = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+TYPES: dict[int, str] = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
 def operators(content: bytes) -> list[Operator]:
