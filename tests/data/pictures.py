@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -22,3 +25,14 @@ def put_mask(path: Path, shape: tuple[int, int] = (40, 48), on: int = 250, off: 
     mask = np.full(shape, off, dtype=np.uint8)
     mask[10:20, 12:22] = on
     assert cv2.imwrite(str(path), mask)
+
+
+@contextmanager
+def no_file_above(size_bytes: int) -> Iterator[None]:
+    """Let every write past this size fail, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -14,7 +14,7 @@ from edgebrain.data.readers import open_dataset, scan
 from edgebrain.errors import BadData, CannotWrite
 from edgebrain.files import sha256_file
 from edgebrain.runtime.transform import shrink
-from tests.data.pictures import put_image, put_mask
+from tests.data.pictures import no_file_above, put_image, put_mask
 
 
 def test_a_pack_holds_every_slice_as_the_transform_shrinks_it(phantoms: Path) -> None:
@@ -155,6 +155,13 @@ def test_a_cache_that_cannot_be_written_says_how_to_move_it(
     with pytest.raises(CannotWrite) as error:
         open_pack(open_dataset(few_phantoms))
     assert "XDG_CACHE_HOME" in error.value.hint
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(few_phantoms: Path, cache: Path) -> None:
+    with no_file_above(50_000), pytest.raises(CannotWrite, match="cannot be written"):
+        open_pack(open_dataset(few_phantoms))
+    assert list(cache.iterdir()) == []
+    assert len(open_pack(open_dataset(few_phantoms)).names) == 12
 
 
 def test_the_hash_of_the_data_does_not_depend_on_the_side(few_phantoms: Path) -> None:

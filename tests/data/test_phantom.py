@@ -14,6 +14,7 @@ from edgebrain.data.phantom import Phantom, builtin_phantoms, generate, write_ph
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.sample import PLANES
 from edgebrain.errors import CannotWrite
+from tests.data.pictures import no_file_above
 
 COUNT = 240
 
@@ -125,6 +126,12 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "set", 4)
     with pytest.raises(CannotWrite, match="already exists"):
         write_phantoms(tmp_path / "set", 4)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with no_file_above(5_000), pytest.raises(CannotWrite, match="cannot be written"):
+        write_phantoms(tmp_path / "set", 10)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_longer_set_begins_with_the_shorter_one(tmp_path: Path) -> None:
