@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebrain.errors import BadReport
+from edgebrain.errors import BadReport, CannotWrite
 from edgebrain.files import read_json
 
 SCHEMA = 1
@@ -163,6 +163,15 @@ def check_report(report: Any, name: str = "report") -> dict[str, Any]:
 def read_report(path: Path) -> dict[str, Any]:
     """A report from a file. Raises BadReport."""
     return check_report(read_json(path, BadReport, "measure again with `edgebrain bench --json FILE`"), str(path))
+
+
+def refuse_unless_report(path: Path) -> None:
+    """Raises CannotWrite: a file that is no report is in the way. An older report may be replaced."""
+    if path.exists():
+        try:
+            read_report(path)
+        except BadReport as problem:
+            raise CannotWrite(f"{path}: already exists and is no report", "choose another name") from problem
 
 
 def as_markdown() -> str:

@@ -22,17 +22,20 @@ def bench(
     max_dice_drop: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Exit 3 if a bundle loses more Dice; 0.01 is one point.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there too; - for stdout.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
 ) -> None:
     """Time and score bundles on a target, against the float model that they come from.
 
     Example: edgebrain bench --target cpu --threads 1,2 --max-dice-drop 0.01
     """
     from edgebrain.bench.run import run_bench
+    from edgebrain.bench.schema import refuse_unless_report
     from edgebrain.bench.slices import choose_slices
     from edgebrain.cli.progress import Bars
     from edgebrain.runs import run_of
 
+    if json_file is not None and json_file != Path("-"):
+        refuse_unless_report(json_file)
     chosen = _bundles(bundles or [])
     run = run_of(chosen[0])
     records, facts = choose_slices(run, data, split, max_images)
@@ -69,17 +72,19 @@ def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None) 
     from edgebrain.files import canonical_json, write_json, write_text
     from edgebrain.report.table import as_markdown, show
 
+    # Printed first: where a disk is full, the figures of a long measurement are not lost.
+    to_stdout = json_file == Path("-")
+    if to_stdout:
+        print(canonical_json(report), end="")
+    else:
+        show(report)
     if run is not None:
         write_json(run / "bench.json", report)
         write_text(run / "bench.md", as_markdown(report))
-    if json_file == Path("-"):
-        print(canonical_json(report), end="")
-        return
-    if json_file is not None:
+        print(f"report: {run / 'bench.md'}", file=sys.stderr)
+    if json_file is not None and not to_stdout:
         write_json(json_file, report)
-    show(report)
-    for path in filter(None, [json_file, run and run / "bench.md"]):
-        print(f"report: {path}")
+        print(f"report: {json_file}", file=sys.stderr)
 
 
 def _judge(report: dict[str, Any], max_dice_drop: float | None) -> None:

@@ -19,6 +19,7 @@ from edgebrain.runtime.session import Prediction
 from edgebrain.runtime.transform import resize_exact
 
 RESULTS = "results.csv"
+HEALTHY = "no_tumor"
 OUTLINE_BGR = (0, 220, 255)
 # An outline on a thumbnail cannot be seen: overlays are drawn at least this wide and high, in pixels.
 SMALLEST_OVERLAY = 384
@@ -122,19 +123,26 @@ def overlay(image: np.ndarray, mask: np.ndarray, text: str) -> np.ndarray:
     large = np.repeat(np.repeat(mask.astype(np.uint8), factor, axis=0), factor, axis=1)
     outlines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, outlines, -1, OUTLINE_BGR, max(1, round(min(canvas.shape[:2]) / 256)))
-    strip = np.zeros((CAPTION_PIXELS, canvas.shape[1], 3), dtype=np.uint8)
-    cv2.putText(strip, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
-    return np.vstack([canvas, strip])
+    return np.vstack([canvas, _strip(text, canvas.shape[1])])
 
 
 def caption(label: str, probability: float, area_px: int, area_cm2: float | None) -> str:
     """The answer in words: class, its probability, lesion area."""
-    area = f"{area_px} px" if area_cm2 is None else f"{area_px} px ({area_cm2:.2f} cm2)"
-    return (
-        f"{label} {100 * probability:.1f} %, lesion {area}"
-        if area_px
-        else f"{label} {100 * probability:.1f} %, no lesion"
-    )
+    square = "" if area_cm2 is None else f" ({area_cm2:.2f} cm2)"
+    lesion = f"lesion {area_px} px{square}" if area_px else "no lesion"
+    # The two heads answer for themselves; a reader must not overlook that they contradict each other.
+    doubt = "" if (label == HEALTHY) == (area_px == 0) else " (class and mask disagree)"
+    return f"{label} {100 * probability:.1f} %, {lesion}{doubt}"
+
+
+def _strip(text: str, width: int) -> np.ndarray:
+    """A black strip with a line of text that fits its width, (CAPTION_PIXELS, width, 3) uint8."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+    (needed, _), _ = cv2.getTextSize(text, font, scale, 1)
+    strip = np.zeros((CAPTION_PIXELS, width, 3), dtype=np.uint8)
+    fitting = scale * min(1.0, (width - 12) / needed)
+    cv2.putText(strip, text, (6, 19), font, fitting, (255, 255, 255), 1, cv2.LINE_AA)
+    return strip
 
 
 def png(pixels: np.ndarray) -> bytes:

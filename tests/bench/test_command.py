@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from edgebrain.bench.schema import read_report
 from edgebrain.cli import main
 from edgebrain.data.sample import Dataset
 from tests.bench.shelf import records, run_folder
+from tests.targets.processes import ends_soon
 
 
 @pytest.fixture
@@ -77,6 +82,46 @@ def test_bad_input_is_one_line_with_a_way_out(
     said = capsys.readouterr().err
     assert message in said and said.startswith(("Error: ", "run: "))
     assert "Traceback" not in said
+
+
+def test_an_older_report_is_replaced_and_any_other_file_is_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(run / "bundles" / "tflite-int8")
+    for _ in range(2):
+        assert code_of(bundle, "--json", "kept.json", "--max-images", "1") == 0
+    Path("notes.json").write_text("{}")
+    capsys.readouterr()
+    assert code_of(bundle, "--json", "notes.json") == 1
+    assert "notes.json: already exists and is no report" in capsys.readouterr().err
+    assert Path("notes.json").read_text() == "{}"
+
+
+def test_the_figures_are_printed_even_where_the_report_cannot_be_written(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "bench.json").mkdir()
+    assert code_of(str(run / "bundles" / "tflite-int8"), "--max-images", "1") == 1
+    said = capsys.readouterr()
+    assert "Quality" in said.out and "bench.json: cannot be written" in said.err
+
+
+def test_ctrl_c_ends_the_workers_too(run: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom edgebrain.bench import slices\nfrom edgebrain.cli import main\n"
+        "from edgebrain.data.sample import Dataset\nfrom tests.bench.shelf import records\n"
+        "found = tuple(records(Path('data')))\n"
+        "slices.open_dataset = lambda path: Dataset(path, 'fake', found)\n"
+        "main(['bench', '--queries', '10000000'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    bench = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, text=True)
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+    while len(workers := children.read_text().split()) < 4:
+        assert bench.poll() is None
+        os.sched_yield()
+    bench.send_signal(signal.SIGINT)
+    said = bench.communicate(timeout=60)[1]
+    assert bench.returncode != 0 and "Traceback" not in said
+    assert all(ends_soon(int(pid)) for pid in workers)
 
 
 def test_a_worker_that_cannot_open_a_bundle_says_why(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from edgebrain.errors import BadImage, CannotWrite, EdgebrainError
 from edgebrain.runtime.__main__ import main
-from edgebrain.runtime.outputs import OUTLINE_BGR, overlay
+from edgebrain.runtime.outputs import OUTLINE_BGR, caption, overlay
 from edgebrain.runtime.predict import Outcome, find_pictures, free_folder, predict_files, unique_stems
 from edgebrain.runtime.session import Session, open_session
 from tests.runtime.pictures import bright_disc, save
@@ -145,6 +145,20 @@ def test_without_an_output_folder_the_next_free_one_is_taken(tmp_path: Path) -> 
     wished.mkdir()
     (tmp_path / "predictions-2").mkdir()
     assert free_folder(wished) == tmp_path / "predictions-3"
+
+
+@pytest.mark.parametrize(
+    ("label", "area", "disagree"),
+    [("glioma", 5, False), ("glioma", 0, True), ("no_tumor", 0, False), ("no_tumor", 5, True)],
+)
+def test_a_class_that_contradicts_the_mask_is_pointed_out(label: str, area: int, disagree: bool) -> None:
+    assert ("class and mask disagree" in caption(label, 0.9, area, None)) == disagree
+
+
+def test_a_long_caption_stays_inside_a_narrow_overlay() -> None:
+    image, mask = np.full((60, 50), 90, np.uint8), np.zeros((60, 50), bool)
+    strip = overlay(image, mask, "meningioma " * 12)[-20:]
+    assert strip.any() and not strip[:, -4:].any()
 
 
 def test_the_overlay_shows_the_outline_and_leaves_the_inside_visible() -> None:

@@ -17,16 +17,9 @@ from edgebrain.targets import TARGETS, worker
 from edgebrain.targets.worker import Slice, Worker
 from tests.runtime.pictures import bright_disc, encoded, grey
 from tests.runtime.tiny import tiny_bundle
+from tests.targets.processes import alive, ends_soon
 
 SLICES = [Slice("a.png", encoded(bright_disc())), Slice("b.png", encoded(grey()))]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def program(text: str) -> subprocess.Popen[bytes]:
@@ -122,13 +115,7 @@ def test_a_worker_ends_when_the_program_that_started_it_is_killed() -> None:
     )
     parent = subprocess.run([sys.executable, "-c", starts], capture_output=True, text=True, check=False)
     assert parent.returncode == -signal.SIGKILL
-    orphan = int(parent.stdout)
-    for _ in range(500):
-        if not alive(orphan) or Path(f"/proc/{orphan}/stat").read_text().split()[2] == "Z":
-            return
-        os.sched_yield()
-        signal.sigtimedwait([], 0.02)
-    pytest.fail("the worker outlived its program by 10 s")
+    assert ends_soon(int(parent.stdout))
 
 
 def test_what_a_library_prints_does_not_mix_with_the_answers() -> None:
