@@ -67,6 +67,8 @@ def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flat_images_belong_to_nobody() -> None:
     flat = np.full((3, 128, 128), 7, dtype=np.uint8)
     assert len(set(groups_from_images(flat))) == 3
+    flat[:, 60, 60] += 1
+    assert len(set(groups_from_images(flat))) == 3
     assert groups_from_images(flat[:0]) == []
 
 

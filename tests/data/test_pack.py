@@ -63,6 +63,13 @@ def test_a_changed_file_makes_another_pack_with_another_hash(few_phantoms: Path,
     assert len(list(cache.iterdir())) == 2
 
 
+def test_a_file_of_the_same_size_but_another_time_is_read_again(few_phantoms: Path, cache: Path) -> None:
+    before = open_pack(open_dataset(few_phantoms))
+    os.utime(few_phantoms / "images" / before.names[3], ns=(1, 1))
+    assert open_pack(open_dataset(few_phantoms)).sha256 == before.sha256
+    assert len(list(cache.iterdir())) == 2
+
+
 def test_a_changed_mask_alone_changes_the_hash(few_phantoms: Path) -> None:
     before = open_pack(open_dataset(few_phantoms))
     mask = next((few_phantoms / "masks").iterdir())

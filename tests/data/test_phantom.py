@@ -68,6 +68,22 @@ def test_a_head_has_one_class_and_plane_and_one_to_three_slices(drawn: list[Phan
     assert all(len({(one.label, one.plane) for one in slices}) == 1 for slices in heads.values())
 
 
+def test_slices_of_a_head_are_neighbours_and_the_third_is_mirrored(drawn: list[Phantom]) -> None:
+    def alike(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+    heads: dict[str, list[Phantom]] = {}
+    for phantom in drawn:
+        heads.setdefault(phantom.group, []).append(phantom)
+    for first, *others in heads.values():
+        for place, other in enumerate(others, start=1):
+            turned = other.image[:, ::-1] if place == 2 and other.plane != "sagittal" else other.image
+            assert turned.shape == first.image.shape and alike(first.image, turned) > 0.8
+            if turned is not other.image:
+                assert alike(first.image, turned) > alike(first.image, other.image)
+            assert first.label == "no_tumor" or other.mask.sum() < first.mask.sum()
+
+
 def test_no_brightness_finds_the_lesion(drawn: list[Phantom]) -> None:
     found = tumours(drawn)
     otsu = [dice(p.image > cv2.threshold(p.image, 0, 255, cv2.THRESH_OTSU)[0], p.mask) for p in found]

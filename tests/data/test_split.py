@@ -134,6 +134,16 @@ def test_three_groups_of_a_class_are_enough_however_unequal() -> None:
         assert all(split.names_of(side) for side in SIDES)
 
 
+def test_a_group_that_mixes_classes_counts_for_its_majority() -> None:
+    rows = [(f"m{group}{i}", "meningioma" if i else "glioma", f"mixed{group}") for group in range(3) for i in range(5)]
+    rows += [(f"g{group}", "glioma", f"pure{group}") for group in range(6)]
+    names, labels, groups = (list(column) for column in zip(*rows, strict=True))
+    for seed in range(20):
+        split = make_split(names, labels, ["axial"] * len(names), groups, seed)
+        mixed = [{split.groups[name] for name in split.names_of(side) if name[0] == "m"} for side in SIDES]
+        assert [len(found) for found in mixed] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("fractions", [(0.7, 0.3, 0.0), (0.5, 0.2, 0.2), (1.2, -0.1, -0.1)])
 def test_impossible_shares_are_refused(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(BadData, match="no split in three"):

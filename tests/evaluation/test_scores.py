@@ -72,6 +72,14 @@ def test_a_tumour_without_a_drawn_mask_counts_for_class_but_not_for_overlap() ->
     assert summary["dice"] == 1.0 and summary["accuracy"] == 0.5 and summary["counts"]["tumours_with_mask"] == 1
 
 
+def test_an_empty_true_mask_never_enters_the_overlap() -> None:
+    empty = score_image("b", "g", "glioma", "axial", CLASSES, LESION, EMPTY, [0.7, 0.1, 0.1, 0.1])
+    strange = score_image("c", "g", "no_tumor", "axial", CLASSES, EMPTY, LESION, [0.1, 0.1, 0.1, 0.7])
+    for more in (empty, strange):
+        summary = summarise([score(), more])
+        assert summary["dice"] == summary["sensitivity"] == 1.0 and summary["counts"]["tumours_with_mask"] == 1
+
+
 def test_nothing_to_judge_gives_none_and_not_a_figure() -> None:
     summary = summarise([])
     assert summary["dice"] is summary["accuracy"] is summary["macro_f1"] is summary["healthy_marked"] is None

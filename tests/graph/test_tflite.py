@@ -21,12 +21,16 @@ def tiny(precision: str) -> bytes:
     return (MODELS / f"tiny_{precision}.tflite").read_bytes()
 
 
-def one_operator(kind: str, shapes: list[list[int]], types: list[str], made: list[int]) -> bytes:
+def one_operator(
+    kind: str, shapes: list[list[int]], types: list[str], made: list[int], old_writer: bool = False
+) -> bytes:
     """A file with one operator; its inputs have these shapes and types, its output is float32."""
     model, graph, code, entry = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT(), schema.OperatorT()
     model.version, model.buffers, model.subgraphs, model.operatorCodes = 3, [schema.BufferT()], [graph], [code]
     code.builtinCode = getattr(schema.BuiltinOperator, kind)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 2
+    if old_writer:
+        code.builtinCode = 0
     graph.tensors = []
     for shape, dtype in zip([*shapes, made], [*types, "FLOAT32"], strict=True):
         tensor = schema.TensorT()
@@ -70,6 +74,13 @@ def test_versions_come_from_the_operator_code() -> None:
     versions = {one.kind: one.version for one in operators(tiny("int8"))}
     assert versions["CONV_2D"] == 3 and versions["FULLY_CONNECTED"] == 4
     assert {one.version for one in operators(tiny("float32")) if one.kind == "CONV_2D"} == {1}
+
+
+def test_operators_beyond_the_old_field_and_files_of_old_writers_keep_their_kind() -> None:
+    (new,) = operators(one_operator("GELU", [[1, 4]], ["FLOAT32"], [1, 4]))
+    assert schema.BuiltinOperator.GELU > 127 and new.kind == "GELU"
+    (old,) = operators(one_operator("RELU", [[1, 4]], ["FLOAT32"], [1, 4], old_writer=True))
+    assert old.kind == "RELU"
 
 
 @pytest.mark.parametrize(
