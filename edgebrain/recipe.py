@@ -133,7 +133,7 @@ class GatePart:
 
     slices: int = 200
     max_dice_drop: float = 0.05
-    min_agreement: float = 0.9
+    min_agreement: float = 0.85
     pruned_dice_drop: float = 0.15
     pruned_agreement: float = 0.7
 

@@ -11,7 +11,7 @@ import typer
 
 def bench(
     bundles: Annotated[
-        list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="[BUNDLE...]")
+        list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="BUNDLE")
     ] = None,
     target: Annotated[str, typer.Option(help="Where to run.")] = "cpu",
     threads: Annotated[str, typer.Option(help="Thread counts, such as 1,2.")] = "1",

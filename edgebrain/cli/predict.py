@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE...")],
+    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE")],
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder; else the newest run's int8 TFLite one.")] = None,
     pixel_mm: Annotated[float | None, typer.Option(help="Side of a pixel in mm, for areas in cm2.")] = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; else the next free predictions-N.")] = None,

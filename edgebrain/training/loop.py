@@ -22,7 +22,7 @@ from edgebrain.data.split import Split, make_split
 from edgebrain.errors import BadData, BadRun
 from edgebrain.evaluation import metrics
 from edgebrain.files import write_bytes, write_json, write_text, whole_folder
-from edgebrain.model.network import build, weights_bytes
+from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer, weights_bytes
 from edgebrain.recipe import TrainPart, TrainRecipe, as_toml, load_train_recipe
 from edgebrain.runs import read_run
 from edgebrain.training.batches import Batches
@@ -121,6 +121,8 @@ def _fit_under_policy(recipe: TrainRecipe, pack: Pack, split: Split, run: Path, 
     spec = recipe.model.spec()
     rows = {side: pack.index(split.names_of(side)) for side in ("train", "val")}
     batches = Batches(pack, rows["train"], recipe.train.batch, spec.classes, recipe.train.seed, recipe.augment)
+    # Saved from a network without optimizer: Keras would put its slots, twice the weights, into the file.
+    plain = build(spec, keras)
     model = compiled(build(spec, keras), recipe.train, len(batches), recipe.train.epochs)
     state: dict[str, Any] = {"epoch": 0, "best": -1.0, "since_best": 0, "history": []}
     if (run / CHECKPOINT).is_file():
@@ -136,7 +138,8 @@ def _fit_under_policy(recipe: TrainRecipe, pack: Pack, split: Split, run: Path, 
             "train": measure(model, pack, sample, recipe.train.class_weight),
             "val": measure(model, pack, rows["val"], recipe.train.class_weight),
         }
-        state = _after_epoch(state, entry, model, run)
+        set_weights_by_layer(plain, weights_by_layer(model))
+        state = _after_epoch(state, entry, model, weights_bytes(plain), run)
         listener.epoch(entry)
 
 
@@ -209,11 +212,12 @@ def _images(pack: Pack, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield np.pad(images, ((0, size - len(images)), (0, 0), (0, 0), (0, 0)))
 
 
-def _after_epoch(state: dict[str, Any], entry: dict[str, Any], model: Any, run: Path) -> dict[str, Any]:
+def _after_epoch(
+    state: dict[str, Any], entry: dict[str, Any], model: Any, weights: bytes, run: Path
+) -> dict[str, Any]:
     """Write what the epoch leaves. The checkpoint is last: a kill before it repeats the epoch with equal results."""
     value = score(entry["val"])
     better = value > state["best"]
-    weights = weights_bytes(model)
     if better:
         write_bytes(run / BEST, weights)
     write_bytes(run / LAST, weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,37 @@ def _float_model(saved_model: Path, side: int) -> Any:
     # A fixed TensorSpec: Keras' own ONNX export leaves the batch dynamic.
     signature = [tf.TensorSpec((1, side, side, 1), tf.float32, name=INPUT)]
     model, _ = tf2onnx.convert.from_function(signature_of(saved_model), signature, opset=OPSET)
-    # tf2onnx writes its own version and the time of day nowhere else than here.
-    model.producer_version = ""
+    return _numbered_by_place(model)
+
+
+def _numbered_by_place(model: Any) -> Any:
+    """Equal inputs give equal bytes: tf2onnx numbers names by a counter of the process."""
+    new: dict[str, str] = {}
+    for node in model.graph.node:
+        for name in (*node.input, *node.output, node.name):
+            if re.search(r"__\d+", name) and name not in new:
+                new[name] = re.sub(r"__\d+", f"__{len(new)}", name)
+    for node in model.graph.node:
+        node.name = new.get(node.name, node.name)
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+    for value in (*model.graph.initializer, *model.graph.value_info, *model.graph.output):
+        value.name = new.get(value.name, value.name)
+    for values in (model.graph.initializer, model.graph.value_info):
+        ordered = sorted(values, key=lambda value: value.name)
+        del values[:]
+        values.extend(ordered)
     return model
 
 
 def _half(model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
-    return convert_float_to_float16(model, keep_io_types=True)
+    model = convert_float_to_float16(model, keep_io_types=True)
+    # The converter appends the casts at the border, and a graph must be in the order of computation.
+    OnnxModel.graph_topological_sort(model.graph, is_deterministic=True)
+    return model
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
