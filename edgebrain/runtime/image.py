@@ -6,11 +6,11 @@ lies on the pixels of the file. The budget is checked on the header, before a pi
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from edgebrain.errors import BadImage
 from edgebrain.runtime.header import AGAIN, Header, read_header
+from edgebrain.runtime.opencv import cv2
 
 MOST_BYTES = 256 << 20
 MOST_PIXELS = 64 << 20

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import refuse_to_overwrite, write_bytes, write_text
+from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.session import Prediction
 from edgebrain.runtime.transform import resize_exact
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edgebrain.bundle import ROLES, Bundle, open_bundle
@@ -16,6 +15,7 @@ from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.engines import Engine, open_engine
 from edgebrain.runtime.image import decode
+from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.transform import cut, resize_exact, shrink, to_probability, to_real, to_tensor
 
 PREDICT_STAGES = ("transform", "engine", "back")

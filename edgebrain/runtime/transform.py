@@ -7,11 +7,11 @@ differently on Arm and x86-64, so it is not used.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from edgebrain.bundle import Port
 from edgebrain.errors import BadBundle
+from edgebrain.runtime.opencv import cv2
 
 
 def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -85,3 +85,12 @@ def test_doctor_prints_text_or_json(here: Path, capsys: pytest.CaptureFixture[st
     assert code_of("doctor", "--json") == 0
     findings = json.loads(capsys.readouterr().out)
     assert findings["engines"]["litert"] is True and findings["environment"]["python"]
+
+
+@pytest.mark.parametrize("words", [["predict", "scan.png"], ["bench"]])
+def test_without_opencv_the_line_that_installs_it_is_told(here: Path, words: list[str]) -> None:
+    program = f"import sys\nsys.modules['cv2'] = None\nfrom edgebrain.cli import main\nmain({words!r})\n"
+    home = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": home})
+    assert done.returncode == 1
+    assert "pip install 'edgebrain[edge]'" in done.stderr and "Traceback" not in done.stderr

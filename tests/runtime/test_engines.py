@@ -10,7 +10,7 @@ import pytest
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import BadBundle, EdgebrainError, MissingExtra
 from edgebrain.runtime import engines
-from edgebrain.runtime.engines import ENGINES, LIBRARIES, READERS, choose_engine, open_engine
+from edgebrain.runtime.engines import ENGINES, LIBRARIES, READERS, choose_engine, installed, open_engine
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
@@ -53,6 +53,18 @@ def test_an_engine_tells_what_really_runs(tmp_path: Path, fmt: str, precision: s
     assert facts["version"][0].isdigit()
     # A float16 bundle leaves the choice to the processor; the others are bound.
     assert facts["precision"] == precision or precision == "float16"
+
+
+def test_litert_names_the_delegate_that_took_over(tmp_path: Path) -> None:
+    assert open_engine(tiny_bundle(tmp_path / "b", precision="int8")).describe()["delegate"] == "XNNPACK"
+
+
+@pytest.mark.skipif(not installed("tflite"), reason="tflite-runtime is not installed")
+def test_the_old_interpreter_marks_the_bright_disc_too(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "b", precision="int8")
+    prediction = open_session(bundle, "tflite").predict(bright_disc())
+    assert prediction.mask[bright_disc() > 200].mean() > 0.8
+    assert open_session(bundle, "tflite").describe()["engine"] == "tflite"
 
 
 def test_a_model_is_loaded_from_the_verified_bytes_and_not_from_the_disk(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_devices_own_bench_measures_a_bundle_on_pictures(
     picture = save(tmp_path / "a.png", bright_disc())
     assert main(["bench", str(picture), "--bundle", str(bundle), "--queries", "20", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["queries"] == 20 and report["runs"]["delegate"] == "XNNPACK"
+    assert report["queries"] == 20 and report["runs"]["precision"] == "int8"
     assert report["latency_ms"]["p50"] > report["engine_ms"]["p50"] > 0
     assert report["latency_ms"]["p90"] is None
     assert report["peak_rss_mib"] >= report["rss_after_load_mib"] > 0
