@@ -120,7 +120,8 @@ def open_bundle(path: Path) -> Bundle:
     source = path / MANIFEST
     if not source.is_file():
         raise BadBundle(
-            f"{path}: is not a bundle (no {MANIFEST})", "pass a folder made by `edgebrain train` or `edgebrain quantize`"
+            f"{path}: is not a bundle (no {MANIFEST})",
+            "pass a folder made by `edgebrain train` or `edgebrain quantize`",
         )
     manifest = read_json(source, BadBundle, "write the bundle again with `edgebrain quantize`")
     _check_schema(source, manifest)
@@ -177,7 +178,9 @@ def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:
     name = str(entry.get("name", ""))
     # A name with a separator could read any file of the machine.
     if name != Path(name).name or not name:
-        raise BadBundle(f"{folder / MANIFEST}: names the file {name!r}", "only plain file names may stand in a manifest")
+        raise BadBundle(
+            f"{folder / MANIFEST}: names the file {name!r}", "only plain file names may stand in a manifest"
+        )
     try:
         content = (folder / name).read_bytes()
     except OSError as problem:
@@ -197,7 +200,9 @@ def _check_parts(source: Path, bundle: Bundle) -> None:
     try:
         known = bundle.format in FORMATS and bundle.precision in PRECISIONS
         ports = [bundle.input, *(bundle.output(role) for role in ROLES)]
-        complete = bool(bundle.classes) and 0.0 < bundle.threshold < 1.0 and bool(bundle.name) and bundle.lineage is not None
+        complete = (
+            bool(bundle.classes) and 0.0 < bundle.threshold < 1.0 and bool(bundle.name) and bundle.lineage is not None
+        )
     except (KeyError, TypeError, ValueError) as problem:
         raise BadBundle(f"{source}: lacks or garbles {problem}", again) from problem
     if not known:

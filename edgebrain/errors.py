@@ -70,8 +70,6 @@ class MissingExtra(EdgebrainError):
     """An optional library that is not installed; the hint is the line that installs it."""
 
     def __init__(self, library: str, extra: str, needed_for: str) -> None:
-        super().__init__(
-            f"{library} is not installed; {needed_for} needs it", f"pip install 'edgebrain[{extra}]'"
-        )
+        super().__init__(f"{library} is not installed; {needed_for} needs it", f"pip install 'edgebrain[{extra}]'")
         self.library = library
         self.extra = extra

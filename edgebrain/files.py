@@ -61,7 +61,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, path)
+        part.replace(path)
     except OSError as problem:
         raise _cannot_write(path, problem) from problem
     finally:

@@ -217,11 +217,13 @@ def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
     _within(source, "calibration.slices", calibration.slices, 8, 100_000)
     if calibration.split != "train":
         raise BadRecipe(
-            f"{source}: calibration.split = {calibration.split!r}; calibration on images that later score the model flatters it",
+            f"{source}: calibration.split = {calibration.split!r}; images that score the model must not shape it",
             'only split = "train" is allowed',
         )
     if compress.qat and compress.precision != "int8":
-        raise BadRecipe(f"{source}: quantization-aware training gives int8, not {compress.precision}", "leave out --qat")
+        raise BadRecipe(
+            f"{source}: quantization-aware training gives int8, not {compress.precision}", "leave out --qat"
+        )
 
 
 def _check_train(recipe: TrainRecipe, path: Path) -> None:
@@ -243,7 +245,9 @@ def _parse(path: Path) -> dict[str, Any]:
     except OSError as problem:
         raise BadRecipe(f"{path}: cannot be read ({problem.strerror})") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise BadRecipe(f"{path}: is not TOML ({problem})", "copy a fresh one with `edgebrain recipes copy NAME`") from problem
+        raise BadRecipe(
+            f"{path}: is not TOML ({problem})", "copy a fresh one with `edgebrain recipes copy NAME`"
+        ) from problem
 
 
 def _checked(kind: type[Any], values: Mapping[str, Any], source: str, place: str = "") -> Any:

@@ -1,16 +1,16 @@
 """The run folder: what lies where, which is the newest, and to which run a bundle belongs.
 
-    RUN/
-      run.json          name, recipe, data, split and seeds, by hash; written first
-      recipe.toml       the recipe as checked
-      split.json        which slice is on which side
-      history.json      one entry an epoch
-      curves.png
-      checkpoint.npz    everything a resumed run needs, replaced after each epoch
-      best.weights.h5   last.weights.h5
-      float/            the float bundle (best weights); its presence means that training has ended
-      bundles/          what `edgebrain quantize` wrote
-      bench.json        bench.md
+RUN/
+  run.json          name, recipe, data, split and seeds, by hash; written first
+  recipe.toml       the recipe as checked
+  split.json        which slice is on which side
+  history.json      one entry an epoch
+  curves.png
+  checkpoint.npz    everything a resumed run needs, replaced after each epoch
+  best.weights.h5   last.weights.h5
+  float/            the float bundle (best weights); its presence means that training has ended
+  bundles/          what `edgebrain quantize` wrote
+  bench.json        bench.md
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def newest_run(root: Path = RUNS, finished: bool = True) -> Path:
     if finished:
         runs = [run for run in runs if (run / "float" / "manifest.json").is_file()]
     if not runs:
-        raise BadRun(f"{root.resolve()}: holds no {'finished ' if finished else ''}run", "type `edgebrain train` first, or name a run")
+        raise BadRun(
+            f"{root.resolve()}: holds no {'finished ' if finished else ''}run",
+            "type `edgebrain train` first, or name a run",
+        )
     return max(runs, key=lambda run: (run / RUN_FILE).stat().st_mtime)
 
 

@@ -29,7 +29,9 @@ def train(
 
     if resume is not None:
         if out is not None or epochs is not None:
-            raise BadRun("--resume takes everything from the run folder", "leave out --out and --epochs, or start a new run")
+            raise BadRun(
+                "--resume takes everything from the run folder", "leave out --out and --epochs, or start a new run"
+            )
         entry = read_run(resume)
         chosen, run = load_train_recipe(str(resume / "recipe.toml")), resume
         data = data or Path(entry["data"]["path"])

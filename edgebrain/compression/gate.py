@@ -83,7 +83,7 @@ def broken_output(name: str, problem: BadBundle) -> GateRefused:
 
 def _collapsed(parent: Answers, child: Answers) -> list[str]:
     reasons = []
-    tumour = np.array([score.true_area > 0 for score in child.scores])
+    tumour = np.array([bool(score.true_area) for score in child.scores])
     if not child.areas.any() and parent.areas[tumour].any():
         reasons.append(f"all background: no lesion pixel on {int(tumour.sum())} tumour slices")
     if child.areas.size and child.areas.min() > SATURATED_SHARE:
@@ -97,5 +97,12 @@ def _collapsed(parent: Answers, child: Answers) -> list[str]:
 
 def _score(sample: Sample, said: Prediction) -> ImageScore:
     return score_image(
-        sample.id, sample.group, sample.label, sample.plane, said.classes, said.mask, sample.mask, said.class_probabilities
+        sample.id,
+        sample.group,
+        sample.label,
+        sample.plane,
+        said.classes,
+        said.mask,
+        sample.mask,
+        said.class_probabilities,
     )

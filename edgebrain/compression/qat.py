@@ -35,7 +35,12 @@ def train_quantization_aware(
         folder = Path(name)
         _save_weights(folder / "weights.npz", weights)
         (folder / "task.json").write_text(json.dumps({**task, "spec": spec.as_json()}))
-        environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {
+            **os.environ,
+            "TF_USE_LEGACY_KERAS": "1",
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
         with (folder / "stderr").open("wb") as said:
             command = [sys.executable, "-m", "edgebrain.compression.qat", name]
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True)
@@ -63,12 +68,15 @@ def _result(folder: Path, code: int) -> bytes:
         if "No module named" in said:
             raise MissingExtra("tensorflow-model-optimization", "compress", "--qat")
         lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
-        raise WorkerFailed(f"quantization-aware training stopped with code {code}: {lines[-1]}", "run again with --debug")
+        raise WorkerFailed(
+            f"quantization-aware training stopped with code {code}: {lines[-1]}", "run again with --debug"
+        )
     return (folder / "model.tflite").read_bytes()
 
 
 def _save_weights(path: Path, weights: Weights) -> None:
-    np.savez(path, **{f"{layer}/{place}": array for layer, arrays in weights.items() for place, array in enumerate(arrays)})
+    named = {f"{layer}/{place}": array for layer, arrays in weights.items() for place, array in enumerate(arrays)}
+    np.savez(path, allow_pickle=False, **named)
 
 
 def _load_weights(path: Path) -> Weights:

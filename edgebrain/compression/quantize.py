@@ -76,7 +76,9 @@ def open_run(path: Path, dataset: Dataset, groups: str | None, data_sha256: str,
     recipe = load_train_recipe(str(path / "recipe.toml"))
     pack = open_pack(dataset, recipe.model.side, lambda done, total: progress("reading slices", done, total))
     if pack.sha256 != data_sha256:
-        raise BadRun(f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data")
+        raise BadRun(
+            f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data"
+        )
     return Run(path, recipe, dataset, groups, pack, Split.read(path / "split.json"))
 
 
@@ -141,9 +143,7 @@ class _Task:
         make = self._aware if self.recipe.compress.qat else lambda: self._plain(name, saved, precision, calibration)
         return [*outcomes, self._outcome(f"{name}-{variant_name(self.recipe)}", make, precision, calibration)]
 
-    def _plain(
-        self, name: str, saved: Path, precision: str, calibration: Calibration | None = None
-    ) -> Exported:
+    def _plain(self, name: str, saved: Path, precision: str, calibration: Calibration | None = None) -> Exported:
         return exporter(name).export(saved, self.parent.input.shape[1], precision, calibration)
 
     def _aware(self) -> Exported:
@@ -262,7 +262,10 @@ def _pruned(
 
 def _finetuned(run: Run, recipe: QuantizeRecipe, spec: UNetSpec, weights: Mapping[str, Any], progress: Progress) -> Any:
     train = replace(
-        run.recipe.train, epochs=recipe.finetune.epochs, learning_rate=recipe.finetune.learning_rate, schedule="constant"
+        run.recipe.train,
+        epochs=recipe.finetune.epochs,
+        learning_rate=recipe.finetune.learning_rate,
+        schedule="constant",
     )
     rows = run.pack.index(run.split.names_of("train"))
     batches = Batches(run.pack, rows, train.batch, spec.classes, train.seed + 1, run.recipe.augment)

@@ -165,5 +165,3 @@ def _png(pixels: np.ndarray, options: tuple[int, ...] = IMAGE_PNG) -> bytes:
     done, content = cv2.imencode(".png", pixels, options)
     assert done
     return bytes(content)
-
-

@@ -84,9 +84,7 @@ def specificity(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def dice_of(counts: Counts) -> np.ndarray:
     """Dice from counts, (N,) float64; NaN where both masks are empty."""
-    return _ratio(
-        2 * counts.true_positive, 2 * counts.true_positive + counts.false_positive + counts.false_negative
-    )
+    return _ratio(2 * counts.true_positive, 2 * counts.true_positive + counts.false_positive + counts.false_negative)
 
 
 def iou_of(counts: Counts) -> np.ndarray:

@@ -68,9 +68,9 @@ def operators(content: bytes) -> list[Operator]:
 def _known(graph: Any) -> _Graph:
     values = [*graph.input, *graph.output, *graph.value_info]
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    shapes = {
-        value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim) for value in values
-    } | {name: tuple(tensor.dims) for name, tensor in stored.items()}
+    shapes = {value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim) for value in values} | {
+        name: tuple(tensor.dims) for name, tensor in stored.items()
+    }
     types = {value.name: _dtype(value.type.tensor_type.elem_type) for value in values}
     types |= {name: _dtype(tensor.data_type) for name, tensor in stored.items()}
     return _Graph({name: node for node in graph.node for name in node.output}, shapes, types, stored)

@@ -93,7 +93,9 @@ def load_weights(model: Any, content: bytes, name: str) -> None:
             model.load_weights(path)
         except (ValueError, OSError, KeyError) as problem:
             first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-            raise BadBundle(f"{name}: its weights do not fit its spec ({first})", "train or export it again") from problem
+            raise BadBundle(
+                f"{name}: its weights do not fit its spec ({first})", "train or export it again"
+            ) from problem
     for layer, arrays in weights_by_layer(model).items():
         if not all(np.isfinite(array).all() for array in arrays):
             raise BadBundle(f"{name}: layer {layer} holds NaN or infinite weights", "train it again")

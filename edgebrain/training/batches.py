@@ -31,7 +31,13 @@ class Batches:
     """The training side of a pack, a batch at a time."""
 
     def __init__(
-        self, pack: Pack, rows: Sequence[int], size: int, classes: int, seed: int, augment: AugmentPart | None
+        self,
+        pack: Pack,
+        rows: Sequence[int] | np.ndarray,
+        size: int,
+        classes: int,
+        seed: int,
+        augment: AugmentPart | None,
     ) -> None:
         self._pack, self._rows, self._classes = pack, np.asarray(rows), classes
         self._size = min(size, len(self._rows))

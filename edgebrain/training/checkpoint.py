@@ -23,7 +23,8 @@ def save_checkpoint(path: Path, model: Any, state: dict[str, Any]) -> None:
     """Write all variables and a JSON-able state. Raises CannotWrite."""
     arrays = {f"v{place}": _array(variable) for place, variable in enumerate(_variables(model))}
     buffer = io.BytesIO()
-    np.savez(buffer, state=np.frombuffer(canonical_json(state).encode(), dtype=np.uint8), **arrays)
+    arrays["state"] = np.frombuffer(canonical_json(state).encode(), dtype=np.uint8)
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 

@@ -70,7 +70,9 @@ def write_float_bundle(
     manifest = float_manifest(f"{run.name}-float32", recipe.model.spec(), lineage)
     draft = make_bundle(run / "float", manifest, {WEIGHTS: weights})
     scores = score_records(open_session(draft), validation, progress)
-    return write_bundle(draft.path, manifest, {WEIGHTS: weights, "scores.json": scores_json(scores, split.sha256, "val")})
+    return write_bundle(
+        draft.path, manifest, {WEIGHTS: weights, "scores.json": scores_json(scores, split.sha256, "val")}
+    )
 
 
 def score_records(

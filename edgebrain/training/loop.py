@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,10 +18,10 @@ import numpy as np
 from edgebrain.bundle import CLASSES
 from edgebrain.data.pack import Pack, open_pack
 from edgebrain.data.sample import HEALTHY, Dataset
-from edgebrain.data.split import Split, make_split
+from edgebrain.data.split import SIDES, Split, make_split
 from edgebrain.errors import BadData, BadRun
 from edgebrain.evaluation import metrics
-from edgebrain.files import write_bytes, write_json, write_text, whole_folder
+from edgebrain.files import whole_folder, write_bytes, write_json, write_text
 from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer, weights_bytes
 from edgebrain.recipe import TrainPart, TrainRecipe, as_toml, load_train_recipe
 from edgebrain.runs import read_run
@@ -37,8 +37,8 @@ OVERLAPS = ("dice", "iou", "pixel_accuracy", "sensitivity", "specificity")
 BEST, LAST = "best.weights.h5", "last.weights.h5"
 
 
-class Listener(Protocol):
-    """Who is told how far the run is; the command line draws bars from it."""
+class Listener:
+    """Who is told how far the run is. This one does nothing; the command line's draws bars."""
 
     def packing(self, done: int, total: int) -> None:
         """A slice was decoded."""
@@ -69,7 +69,7 @@ def start_run(recipe: TrainRecipe, dataset: Dataset, groups: Path | None, run: P
             "slices": len(pack.names),
             "rejected": [{"name": name, "reason": reason} for name, reason in pack.rejected],
         },
-        "split": {"sha256": split.sha256, "slices": {side: len(split.names_of(side)) for side in ("train", "val", "test")}},
+        "split": {"sha256": split.sha256, "slices": {side: len(split.names_of(side)) for side in SIDES}},
         "backend": keras.backend.backend(),
         "versions": versions(),
     }
@@ -212,9 +212,7 @@ def _images(pack: Pack, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield np.pad(images, ((0, size - len(images)), (0, 0), (0, 0), (0, 0)))
 
 
-def _after_epoch(
-    state: dict[str, Any], entry: dict[str, Any], model: Any, weights: bytes, run: Path
-) -> dict[str, Any]:
+def _after_epoch(state: dict[str, Any], entry: dict[str, Any], model: Any, weights: bytes, run: Path) -> dict[str, Any]:
     """Write what the epoch leaves. The checkpoint is last: a kill before it repeats the epoch with equal results."""
     value = score(entry["val"])
     better = value > state["best"]
@@ -249,5 +247,3 @@ def _schedule(part: TrainPart, steps: int, epochs: int) -> Any:
 
 def _rate(model: Any) -> float:
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-
-

@@ -154,7 +154,7 @@ def _scale(quantizer: Any, constants: dict[str, np.ndarray]) -> tuple[float, int
 
 def _first_quantizer(graph_: Any, name: str) -> tuple[set[str], Any]:
     """The quantizer behind the input, and the tensors on the way to it, which only move values about."""
-    moved = set()
+    moved: set[str] = set()
     while True:
         (node,) = (node for node in graph_.node if name in node.input)
         if node.op_type == "QuantizeLinear":

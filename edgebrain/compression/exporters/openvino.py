@@ -74,7 +74,7 @@ def _eight_bit_border(model: Any) -> Any:
 
 
 def _forget_the_process(model: Any) -> None:
-    """Equal inputs give equal bytes: nodes are numbered by place, not by a counter of the process, and no path stays."""
+    """Equal inputs give equal bytes: nodes are numbered by place, not by the process, and no path stays."""
     for place, node in enumerate(model.get_ordered_ops()):
         if re.search(r"_\d+$", node.get_friendly_name()):
             node.set_friendly_name(f"{node.get_type_name()}_{place}")

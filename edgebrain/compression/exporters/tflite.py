@@ -39,7 +39,7 @@ def full_integer(converter: Any) -> None:
 def described(content: bytes) -> Exported:
     """The file's border and operators, read back from its bytes.
 
-    Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; the signature tells which is which.
+    Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; the signature tells them apart.
     """
     with quiet():
         interpreter = tf.lite.Interpreter(model_content=content)

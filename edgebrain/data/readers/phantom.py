@@ -1,8 +1,8 @@
 """A folder that the phantom generator wrote.
 
-    phantom.json       version, count, seed, and the group of each slice
-    images/NAME.png    phantom_00001_gl_ax.png
-    masks/NAME.png     tumour slices only
+phantom.json       version, count, seed, and the group of each slice
+images/NAME.png    phantom_00001_gl_ax.png
+masks/NAME.png     tumour slices only
 """
 
 from __future__ import annotations
