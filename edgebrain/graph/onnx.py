@@ -2,8 +2,8 @@
 
 Quantized operators stand there in QDQ form: a float operator between DequantizeLinear and QuantizeLinear, which a
 runtime fuses where it has an integer kernel; or as operators of their own (QLinearConv, MatMulInteger).
-What is told is the file's part. ONNX has no integer ConvTranspose: ONNX Runtime 1.31 on a CPU fuses every Conv and
-Gemm that is int8 here, but computes ConvTranspose in float between its conversions (4 % of the U-Net's multiplies).
+ONNX has no integer ConvTranspose, so one between conversions is told as the float operator that it is (4 % of the
+U-Net's multiplies); ONNX Runtime 1.31 on a CPU fuses every Conv and Gemm that is told as int8 here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ WEIGHTED = {
     "QLinearConv": (0, 3),
     "QLinearMatMul": (0, 3),
 }
+# Operators without an integer form in any version of ONNX: their quantized inputs are dequantized and then multiplied.
+FLOAT_ONLY = ("ConvTranspose",)
 # They hand on what they are given; half-precision models put a Cast before float weights.
 UNPACKS = ("Cast", "Identity", "Transpose", "Reshape")
 
@@ -82,15 +84,21 @@ def _operator(graph: _Graph, node: Any, version: int) -> Operator:
     stored = weighted and _source(graph, weight) in graph.stored
     # A product of two activations (attention) has no weights; both must then be quantized.
     activations = [activation, weight] if weighted and not stored else [activation]
+    read = _declared_type if node.op_type in FLOAT_ONLY else _quantized_type
     return Operator(
         name=node.name or node.output[0],
         kind=node.op_type,
         version=int(version),
-        inputs=tuple(_quantized_type(graph, name) for name in activations if name),
+        inputs=tuple(read(graph, name) for name in activations if name),
         weight=graph.types[_source(graph, weight)] if stored else "",
         output=graph.types.get(node.output[0], ""),
         macs=_macs(graph, node, activation, weight) if weighted else 0,
     )
+
+
+def _declared_type(graph: _Graph, name: str) -> str:
+    """The type that stands at an operator's input."""
+    return graph.types.get(name, "")
 
 
 def _quantized_type(graph: _Graph, name: str) -> str:

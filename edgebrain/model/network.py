@@ -6,6 +6,7 @@ The Keras module is an argument: quantization-aware training builds the same net
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,11 @@ def load_weights(model: Any, content: bytes, name: str) -> None:
         path = Path(folder, WEIGHTS)
         path.write_bytes(content)
         try:
-            model.load_weights(path)
-        except (ValueError, OSError, KeyError) as problem:
+            # Keras warns of half of the misfits and raises for the other half.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(path)
+        except (ValueError, OSError, KeyError, UserWarning) as problem:
             first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
             raise BadBundle(
                 f"{name}: its weights do not fit its spec ({first})", "train or export it again"

@@ -1,0 +1,63 @@
+"""Weights in and out of the float bundle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgebrain.errors import BadBundle
+from edgebrain.model.spec import UNetSpec
+
+SPEC = UNetSpec.of_width(2, side=16)
+
+
+def test_weights_travel_through_bytes_unchanged() -> None:
+    import keras
+
+    from edgebrain.model.network import build, load_weights, weights_by_layer, weights_bytes
+
+    first, second = build(SPEC, keras), build(SPEC, keras)
+    content = weights_bytes(first)
+    load_weights(second, content, "copy")
+    for name, arrays in weights_by_layer(first).items():
+        for a, b in zip(arrays, weights_by_layer(second)[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert weights_bytes(second) == content
+
+
+def test_weights_of_another_network_are_refused_by_name() -> None:
+    import keras
+
+    from edgebrain.model.network import build, load_weights, weights_bytes
+
+    content = weights_bytes(build(UNetSpec.of_width(3, side=16), keras))
+    with pytest.raises(BadBundle, match="here: its weights do not fit"):
+        load_weights(build(SPEC, keras), content, "here")
+
+
+def test_nan_weights_are_refused_with_the_layer() -> None:
+    import keras
+
+    from edgebrain.model.network import build, load_weights, weights_bytes
+
+    model = build(SPEC, keras)
+    layer = model.get_layer("mid_conv1")
+    layer.set_weights([np.full_like(layer.get_weights()[0], np.nan)])
+    with pytest.raises(BadBundle, match="mid_conv1 holds NaN"):
+        load_weights(build(SPEC, keras), weights_bytes(model), "here")
+
+
+def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
+    import keras
+
+    from edgebrain.model.network import build
+
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = build(SPEC, keras)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    mask, label = (np.asarray(output) for output in model(np.random.default_rng(0).random((3, 16, 16, 1))))
+    assert mask.shape == (3, 16, 16, 1) and mask.dtype == np.float32
+    assert 0.0 <= mask.min() <= mask.max() <= 1.0
+    np.testing.assert_allclose(label.sum(axis=1), 1.0, atol=1e-5)

@@ -1,0 +1,117 @@
+"""A bundle is whole, verified, and says where it came from, or it is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgebrain.bundle import find_bundles, open_bundle, write_bundle
+from edgebrain.errors import BadBundle, CannotWrite
+from edgebrain.files import canonical_json
+from tests.runtime.tiny import tiny_bundle
+
+
+def edit(bundle: Path, **changes: object) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest.update(changes)
+    (bundle / "manifest.json").write_text(canonical_json(manifest))
+
+
+def test_a_bundle_opens_as_it_was_written(tmp_path: Path) -> None:
+    written = tiny_bundle(tmp_path / "one")
+    opened = open_bundle(tmp_path / "one")
+    assert opened.manifest == written.manifest
+    assert opened.manifest_sha256 == written.manifest_sha256
+    assert opened.model_bytes == len(written.contents["model.tflite"])
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
+    first = tiny_bundle(tmp_path / "a" / "same")
+    second = tiny_bundle(tmp_path / "b" / "same")
+    assert (first.path / "manifest.json").read_bytes() == (second.path / "manifest.json").read_bytes()
+
+
+def test_a_changed_model_file_is_refused_by_name(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    model = tmp_path / "one" / "model.tflite"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    with pytest.raises(BadBundle, match=r"model\.tflite: does not match its hash"):
+        open_bundle(tmp_path / "one")
+
+
+def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    (tmp_path / "one" / "model.tflite").unlink()
+    with pytest.raises(BadBundle, match=r"model\.tflite: cannot be read"):
+        open_bundle(tmp_path / "one")
+
+
+def test_a_newer_schema_is_refused_with_the_version_that_reads_it(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    edit(tmp_path / "one", schema=2)
+    with pytest.raises(BadBundle, match="schema 2 is newer than 1") as caught:
+        open_bundle(tmp_path / "one")
+    assert "upgrade" in caught.value.hint
+
+
+def test_an_unknown_key_is_kept(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    edit(tmp_path / "one", licence="CC0")
+    assert open_bundle(tmp_path / "one").manifest["licence"] == "CC0"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "pickle"}, "format pickle"),
+        ({"precision": "int4"}, "precision int4"),
+        ({"outputs": {}}, "lacks or garbles 'mask'"),
+        ({"postprocess": {"threshold": 0.0, "classes": ["a"]}}, "impossible"),
+        ({"files": None}, "lists no files"),
+        ({"files": [{"name": "../../etc/passwd", "bytes": 1, "sha256": ""}]}, "names the file"),
+        ({"schema": "one"}, "no schema number"),
+    ],
+)
+def test_a_garbled_manifest_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    edit(tmp_path / "one", **change)
+    with pytest.raises(BadBundle, match=said):
+        open_bundle(tmp_path / "one")
+
+
+def test_a_folder_that_is_no_bundle_says_what_to_pass(tmp_path: Path) -> None:
+    with pytest.raises(BadBundle, match="is not a bundle") as caught:
+        open_bundle(tmp_path)
+    assert "edgebrain quantize" in caught.value.hint
+
+
+def test_a_bundle_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "one")
+    before = (tmp_path / "one" / "manifest.json").read_bytes()
+    with pytest.raises(CannotWrite, match="already exists"):
+        write_bundle(tmp_path / "one", bundle.manifest, bundle.contents)
+    assert (tmp_path / "one" / "manifest.json").read_bytes() == before
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_bundle(tmp_path / "one")
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgebrain.files.os.fsync", full)
+    with pytest.raises(CannotWrite, match="No space left"):
+        write_bundle(tmp_path / "one", bundle.manifest, bundle.contents, force=True)
+    monkeypatch.undo()
+    assert open_bundle(tmp_path / "one").manifest_sha256 == bundle.manifest_sha256
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_unfinished_folders_are_not_found(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "runs" / "one")
+    tiny_bundle(tmp_path / "runs" / ".two.1.part")
+    assert find_bundles(tmp_path) == [tmp_path / "runs" / "one"]
