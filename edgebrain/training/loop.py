@@ -170,13 +170,15 @@ def learn_epoch(model: Any, batches: Batches, number: int, epochs: int, listener
     return total / len(batches)
 
 
-def measure(model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, class_weight: float) -> dict[str, float]:
-    """Loss and the reference metrics at the network's size. rows: positions in the pack.
+def measure(
+    model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, class_weight: float, size: int = 32
+) -> dict[str, float]:
+    """Loss and the reference metrics at the network's size. rows: positions in the pack. size: slices a batch.
 
     Overlap metrics are means over tumour slices; healthy_marked is the share of healthy slices with a lesion pixel.
     """
     rows = np.asarray(rows)
-    masks, labels = predicted(model, pack, rows)
+    masks, labels = predicted(model, pack, rows, size)
     truth = pack.masks[rows]
     wanted = np.eye(labels.shape[1], dtype=np.float32)[pack.labels[rows]]
     overlap_loss = keras.ops.convert_to_numpy(dice_loss(truth[..., None] / np.float32(255.0), masks[..., None]))
@@ -193,7 +195,7 @@ def measure(model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, class_weig
     }
 
 
-def predicted(model: Any, pack: Pack, rows: np.ndarray, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def predicted(model: Any, pack: Pack, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Mask (N, side, side) and class (N, classes) probabilities, float32."""
     parts = [model.predict_on_batch(images) for images in _images(pack, rows, size)]
     masks = np.concatenate([np.asarray(mask)[..., 0] for mask, _ in parts])[: len(rows)]

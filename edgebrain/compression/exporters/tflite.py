@@ -10,8 +10,14 @@ import tensorflow as tf
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import Exported
+from edgebrain.errors import MissingExtra
 from edgebrain.graph import tflite as graph
 from edgebrain.quiet import quiet
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError as problem:
+    raise MissingExtra("ai-edge-litert", "edge", "exporting TFLite") from problem
 
 
 def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
@@ -42,7 +48,7 @@ def described(content: bytes) -> Exported:
     Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; the signature tells them apart.
     """
     with quiet():
-        interpreter = tf.lite.Interpreter(model_content=content)
+        interpreter = Interpreter(model_content=content)
         runner = interpreter.get_signature_runner()
     details = runner.get_output_details()
     (given,) = runner.get_input_details().values()

@@ -1,0 +1,197 @@
+"""A run: what it leaves, what its figures mean, and that an interrupted one ends where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score
+
+from edgebrain.bundle import open_bundle
+from edgebrain.data.readers import open_dataset
+from edgebrain.data.split import Split
+from edgebrain.errors import BadData, BadRun, CannotWrite
+from edgebrain.evaluation.scores import ImageScore, summarise
+from edgebrain.recipe import load_train_recipe, replaced
+from tests.conftest import Trained
+
+KEYS = {"loss", "dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy", "healthy_marked"}
+
+
+def train(run: Path, trained: Trained, epochs: int = 3, listener: Any = None, start: bool = True) -> Path:
+    from edgebrain.training.loop import Listener, finish_run, start_run
+
+    dataset = open_dataset(trained.phantoms)
+    if start:
+        recipe = replaced(load_train_recipe(str(trained.recipe)), "train", epochs=epochs)
+        start_run(recipe, dataset, None, run, Listener())
+    return finish_run(run, dataset, listener or Listener())
+
+
+def weights(bundle: Path) -> bytes:
+    return open_bundle(bundle).contents["model.weights.h5"]
+
+
+def test_a_finished_run_holds_what_it_promises(trained: Trained) -> None:
+    names = {path.name for path in trained.run.iterdir()}
+    assert names >= {"run.json", "recipe.toml", "split.json", "history.json", "curves.png", "checkpoint.npz"}
+    assert names >= {"best.weights.h5", "last.weights.h5", "float"}
+    assert (trained.run / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_history_holds_every_figure_of_both_sides(trained: Trained) -> None:
+    history = json.loads((trained.run / "history.json").read_text())
+    assert [entry["epoch"] for entry in history] == list(range(1, 11))
+    for entry in history:
+        assert set(entry["train"]) == set(entry["val"]) == KEYS
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_the_small_network_learns_more_than_the_trivial_answers(trained: Trained) -> None:
+    best = max(entry["train"]["dice"] for entry in json.loads((trained.run / "history.json").read_text()))
+    # All background scores 0 and a threshold 0.08 on phantoms; ten epochs of a network of width 4 are no triumph.
+    assert best > 0.1
+
+
+def test_the_float_bundle_is_spec_weights_and_scores_of_the_validation_side(trained: Trained) -> None:
+    bundle = open_bundle(trained.run / "float")
+    split = Split.read(trained.run / "split.json")
+    scores = json.loads(bundle.contents["scores.json"])
+    assert bundle.format == "keras" and bundle.lineage["parent"] is None
+    assert bundle.lineage["split_sha256"] == split.sha256
+    assert {image["name"] for image in scores["images"]} == set(split.names_of("val"))
+    assert scores["summary"] == summarise([ImageScore.from_json(image) for image in scores["images"]])
+
+
+def test_weights_files_hold_no_optimizer(trained: Trained) -> None:
+    bundle = open_bundle(trained.run / "float")
+    stored = h5py.File(io.BytesIO(bundle.contents["model.weights.h5"]))
+    assert "optimizer" not in stored
+    assert "layers" in stored
+
+
+def test_epoch_figures_equal_an_independent_count(trained: Trained) -> None:
+    from edgebrain.data.pack import open_pack
+    from edgebrain.training.float_bundle import open_float_model
+    from edgebrain.training.loop import measure
+
+    pack = open_pack(open_dataset(trained.phantoms), 64)
+    rows = pack.index(Split.read(trained.run / "split.json").names_of("val"))
+    _, model = open_float_model(trained.run / "float")
+    found = measure(model, pack, rows, 1.0, size=1)
+    dices, ious = [], []
+    labels = []
+    for row in rows:
+        mask, label = (np.asarray(out)[0] for out in model(pack.images[row][None, ..., None] / np.float32(255)))
+        labels.append(int(label.argmax()))
+        truth, drawn = (pack.masks[row] >= 128).ravel(), (mask[..., 0] >= 0.5).ravel()
+        if pack.labels[row] != 3:
+            dices.append(f1_score(truth, drawn, zero_division=0))
+            ious.append(jaccard_score(truth, drawn, zero_division=0))
+    assert found["dice"] == pytest.approx(np.mean(dices), abs=1e-6)
+    assert found["iou"] == pytest.approx(np.mean(ious), abs=1e-6)
+    assert found["accuracy"] == pytest.approx(accuracy_score(pack.labels[rows], labels))
+
+
+def test_the_same_recipe_gives_the_same_weights(trained: Trained, tmp_path: Path) -> None:
+    assert weights(train(tmp_path / "one" / "run", trained)) == weights(train(tmp_path / "two" / "run", trained))
+
+
+def test_a_run_stopped_in_mid_epoch_ends_where_an_undisturbed_one_ends(trained: Trained, tmp_path: Path) -> None:
+    from edgebrain.training.loop import Listener
+
+    class Stopped(Listener):
+        def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
+            if (epoch, done) == (2, 3):
+                raise KeyboardInterrupt
+
+    undisturbed = train(tmp_path / "whole" / "run", trained)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut" / "run", trained, listener=Stopped())
+    assert not (tmp_path / "cut" / "run" / "float").exists()
+    resumed = train(tmp_path / "cut" / "run", trained, start=False)
+    assert weights(resumed) == weights(undisturbed)
+    assert (resumed.parent / "history.json").read_bytes() == (undisturbed.parent / "history.json").read_bytes()
+    assert (resumed / "manifest.json").read_bytes() == (undisturbed / "manifest.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_ends_where_an_undisturbed_one_ends(trained: Trained, tmp_path: Path) -> None:
+    undisturbed = train(tmp_path / "whole" / "run", trained, epochs=8)
+    run = tmp_path / "killed" / "run"
+    words = ["train", str(tmp_path / "eight.toml"), "--data", str(trained.phantoms), "--out", str(run)]
+    (tmp_path / "eight.toml").write_text(trained.recipe.read_text().replace("epochs = 10", "epochs = 8"))
+    for wanted in (2, 5):
+        child = subprocess.Popen([sys.executable, "-m", "edgebrain", *words], stderr=subprocess.DEVNULL)
+        while child.poll() is None and not _epochs_done(run) >= wanted:
+            time.sleep(0.05)
+        assert child.poll() is None, "it ended before it could be killed"
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        words = ["train", "--resume", str(run)]
+    subprocess.run([sys.executable, "-m", "edgebrain", *words], check=True, capture_output=True, env={**os.environ})
+    assert weights(run / "float") == weights(undisturbed)
+
+
+def _epochs_done(run: Path) -> int:
+    try:
+        return len(json.loads((run / "history.json").read_text()))
+    except FileNotFoundError:
+        return 0
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(trained: Trained, tmp_path: Path) -> None:
+    from edgebrain.training.loop import Listener, finish_run, start_run
+
+    recipe = replaced(load_train_recipe(str(trained.recipe)), "train", epochs=30, patience=2, learning_rate=1e-8)
+    dataset = open_dataset(trained.phantoms)
+    start_run(recipe, dataset, None, tmp_path / "run", Listener())
+    finish_run(tmp_path / "run", dataset, Listener())
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) < 15
+
+
+def test_a_run_does_not_go_on_with_other_data(trained: Trained, tmp_path: Path) -> None:
+    from edgebrain.data.phantom import write_phantoms
+    from edgebrain.training.loop import Listener, finish_run
+
+    write_phantoms(tmp_path / "other", 60, seed=9)
+    with pytest.raises(BadRun, match="is not the data"):
+        finish_run(trained.run, open_dataset(tmp_path / "other"), Listener())
+
+
+def test_a_broken_checkpoint_is_named(trained: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained.run, tmp_path / "run", ignore=shutil.ignore_patterns("float"))
+    (tmp_path / "run" / "checkpoint.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(BadRun, match=r"checkpoint\.npz: cannot be read"):
+        train(tmp_path / "run", trained, start=False)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: Trained, tmp_path: Path) -> None:
+    from edgebrain.data.pack import open_pack
+    from edgebrain.training.batches import Batches
+    from edgebrain.training.loop import Listener, learn_epoch
+
+    class Broken:
+        def train_on_batch(self, *arguments: object, **options: object) -> dict[str, float]:
+            return {"loss": float("nan")}
+
+    pack = open_pack(open_dataset(trained.phantoms), 64)
+    with pytest.raises(BadData, match="the loss became nan in epoch 1, step 1") as caught:
+        learn_epoch(Broken(), Batches(pack, range(16), 8, 4, 0, None), 0, 1, Listener())
+    assert "learning_rate" in caught.value.hint
+
+
+def test_a_run_folder_that_is_there_is_not_replaced(trained: Trained) -> None:
+    with pytest.raises(CannotWrite, match="already exists"):
+        train(trained.run, trained)
