@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebrain.data import groups
+from edgebrain.data import matching
 from edgebrain.data.groups import groups_from_images
 from edgebrain.data.pack import open_pack
 from edgebrain.data.phantom import generate
@@ -59,7 +59,7 @@ def test_the_order_of_the_images_does_not_change_who_is_together(order: list[int
 def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.stack([in_state(picture(i % 7), i % 8) for i in range(20)])
     whole = groups_from_images(images)
-    monkeypatch.setattr(groups, "BLOCK", 3)
+    monkeypatch.setattr(matching, "_BLOCK", 3)
     assert groups_from_images(images) == whole
     assert len(set(whole)) == 7
 
@@ -84,7 +84,7 @@ def test_the_heads_of_phantoms_are_found_from_their_images() -> None:
 
 
 @pytest.mark.slow
-def test_on_the_real_brisc_the_figures_of_the_docstring_hold(real_brisc: Path) -> None:
+def test_on_the_real_brisc_most_groups_hold_together_and_few_are_joined(real_brisc: Path) -> None:
     pack = open_pack(open_dataset(real_brisc))
     given, found = np.array(pack.groups), np.array(groups_from_images(pack.images))
     pairs = np.triu(np.ones((len(given), len(given)), dtype=bool), 1)

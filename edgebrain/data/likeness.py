@@ -1,0 +1,160 @@
+"""How alike two slices are: as they are, mirrored and turned, re-windowed, or with their edges cut off.
+
+Everything is a correlation of details: slices without slow brightness, mean 0 and length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+# A slice as it comes, as it is compared, and as it is looked up.
+SIDE, DETAIL_SIDE, COARSE_SIDE = 128, 64, 32
+# Brightness that varies slower than this share of the side is coil and window, and alike in all heads.
+SLOW = 1 / 16
+STATES = (
+    "upright",
+    "mirrored left-right",
+    "mirrored top-bottom",
+    "turned by 180",
+    "mirrored about the diagonal",
+    "turned by 90 clockwise",
+    "turned by 90 anticlockwise",
+    "mirrored about the other diagonal",
+)
+# The state that undoes each state: only the two quarter turns are not their own.
+INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
+# Share of the height and width that is cut off, and where what is left lies: 0 at the low edge, 1 at the high one.
+CROPS = ((0.05, 0.5, 0.5), (0.05, 0.0, 0.0), (0.05, 0.0, 1.0), (0.05, 1.0, 0.0), (0.05, 1.0, 1.0), (0.10, 0.5, 0.5))
+
+# Below this an alignment that starts from a shift is not worth refining; strangers stay below it.
+_REFINED_FROM, _REFINED_ENOUGH = 0.70, 0.985
+_ECC_STEPS, _ECC_GAIN, _ECC_SMOOTH_PX = 30, 1e-4, 5
+# A refinement that stretches or squeezes more than this has lost its way.
+_MOST_STRETCH = 1.15
+
+
+def details_of(thumbs: np.ndarray) -> np.ndarray:
+    """Slices without slow brightness, mean 0 and length 1 each.
+
+    Args: thumbs: (n, side, side), grey levels. Returns: same shape, float32; 0 for a flat slice.
+    """
+    details = thumbs.astype(np.float32)
+    for detail in details:
+        detail -= cv2.GaussianBlur(detail, (0, 0), SLOW * len(detail))
+    flat = details.reshape(len(details), -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", flat, flat))[:, np.newaxis]
+    # Below one grey level of detail in all, what is left is rounding.
+    np.divide(flat, lengths, out=flat, where=lengths > 1.0)
+    flat *= lengths > 1.0
+    return details
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    """A slice at half its size. image: (side, side) uint8. Returns: (side / 2, side / 2) uint8, 2 x 2 means."""
+    thumb: np.ndarray = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return thumb
+
+
+def states(block: np.ndarray) -> Iterator[np.ndarray]:
+    """The 8 mirror and rotation states of (n, side, side), in the order of STATES."""
+    for turned in (block, block.transpose(0, 2, 1)):
+        for flipped in (turned, turned[:, ::-1]):
+            yield np.ascontiguousarray(flipped)
+            yield np.ascontiguousarray(flipped[:, :, ::-1])
+
+
+def in_state(image: np.ndarray, state: int) -> np.ndarray:
+    """One slice, (side, side), brought into a state (position in STATES)."""
+    turned = image.T if state & 4 else image
+    turned = turned[::-1] if state & 2 else turned
+    return np.ascontiguousarray(turned[:, ::-1] if state & 1 else turned)
+
+
+def mapped_similarity(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of details after the grey values of one slice were mapped onto those of the other.
+
+    The mapping gives both the same histogram (histogram specification, as in Gonzalez and Woods, Digital Image
+    Processing), which undoes every rising change of brightness: gamma, window, contrast. It is tried both ways,
+    because what one of the two has clipped cannot be brought back.
+    Args: one, other: (64, 64) uint8. Returns: the better way, at most 1.
+    """
+    shares = [np.cumsum(np.bincount(thumb.ravel(), minlength=256)) / thumb.size for thumb in (one, other)]
+    return max(
+        _correlation(_mapped(one, shares[0], shares[1]), other), _correlation(_mapped(other, shares[1], shares[0]), one)
+    )
+
+
+def coarse_crops(thumb: np.ndarray) -> np.ndarray:
+    """A slice with its edges cut off in the six ways of CROPS. thumb: (64, 64) uint8. Returns: (6, 32, 32) uint8."""
+    ways = range(len(CROPS))
+    return np.stack([_warped(thumb, _crop_matrix(crop, DETAIL_SIDE, COARSE_SIDE), COARSE_SIDE) for crop in ways])
+
+
+def aligned_similarity(whole: np.ndarray, part: np.ndarray, crop: int) -> float:
+    """How alike a slice and a suspected crop of it are, once they are laid over each other.
+
+    The crop's shift is found by phase correlation (Kuglin and Hines 1975), then all six degrees of freedom by ECC
+    (Evangelidis and Psarakis 2008). Args: whole, part: (128, 128) uint8, part upright against whole. crop: position in
+    CROPS, from where the search starts. Returns: `mapped_similarity` of what lies on each other; -1 where the
+    refinement does not settle.
+    """
+    start = _crop_matrix(crop, SIDE, SIDE)
+    shift = _shift_px(_warped(whole, start, SIDE), part)
+    # The shift is in pixels of the part; in the whole it is as much smaller as the part is enlarged.
+    start[:, 2] += start[:, :2] @ shift
+    similarity = _similarity_under(whole, part, start)
+    if not _REFINED_FROM <= similarity < _REFINED_ENOUGH:
+        return similarity
+    matrix = _refined(whole, part, start)
+    return similarity if matrix is None else max(similarity, _similarity_under(whole, part, matrix))
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    first, second = details_of(np.stack([one, other]).astype(np.float32))
+    return float((first * second).sum())
+
+
+def _mapped(thumb: np.ndarray, shares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Grey levels replaced by those at the same place of the other's histogram, as float32."""
+    table = np.interp(shares, wanted, np.arange(256)).astype(np.float32)
+    mapped: np.ndarray = table[thumb]
+    return mapped
+
+
+def _crop_matrix(crop: int, side: int, new_side: int) -> np.ndarray:
+    """Pixel of the cropped picture (x, y) -> pixel of the whole one, (2, 3) float32; pixel centres on whole numbers."""
+    share, down, right = CROPS[crop]
+    step = (1.0 - share) * side / new_side
+    x, y = (place * share * side + (step - 1.0) / 2.0 for place in (right, down))
+    return np.array([[step, 0.0, x], [0.0, step, y]], dtype=np.float32)
+
+
+def _warped(image: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped: np.ndarray = cv2.warpAffine(image, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return warped
+
+
+def _shift_px(there: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """By how much `there` must be read further right and down to show what `here` shows, (2,) float32, x and y."""
+    first, second = details_of(np.stack([halved(there), halved(here)]))
+    (x, y), _ = cv2.phaseCorrelate(second, first)
+    return np.array([x, y], dtype=np.float32) * (SIDE / DETAIL_SIDE)
+
+
+def _similarity_under(whole: np.ndarray, part: np.ndarray, matrix: np.ndarray) -> float:
+    return mapped_similarity(halved(_warped(whole, matrix, SIDE)), halved(part))
+
+
+def _refined(whole: np.ndarray, part: np.ndarray, start: np.ndarray) -> np.ndarray | None:
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_STEPS, _ECC_GAIN)
+    try:
+        _, matrix = cv2.findTransformECC(part, whole, start.copy(), cv2.MOTION_AFFINE, stop, None, _ECC_SMOOTH_PX)
+    except cv2.error:  # OpenCV's way to say that it did not converge
+        return None
+    stretch = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    return matrix if 1 / _MOST_STRETCH <= stretch.min() <= stretch.max() <= _MOST_STRETCH else None
