@@ -8,10 +8,13 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── BadRecipe         a recipe with an unknown key or an impossible value
     ├── BadBundle         a bundle whose manifest, hash or schema does not hold
     ├── BadRun            a run folder that is missing, unfinished or of another recipe
-    ├── BadReport         a report file that cannot be read
+    ├── BadReport         a report file that cannot be read, or does not hold together
+    ├── BadSuite          a suite without a margin, with an unknown key or an impossible value
+    ├── UnlikeReports     two reports whose durations cannot be compared
     ├── MissingExtra      an optional library that is not installed
     ├── CannotWrite       disk full, no permission, or a file that is in the way
     ├── GateRefused       a compressed model that has collapsed
+    ├── AnswersDiffer     a timed run that did not answer what the scored run answered
     └── WorkerFailed      a measuring process that died or answered nonsense
 """
 
@@ -51,7 +54,19 @@ class BadRun(EdgebrainError):
 
 
 class BadReport(EdgebrainError):
-    """A report file that cannot be read."""
+    """A report file that cannot be read, or whose figures do not follow from its scores."""
+
+
+class BadSuite(EdgebrainError):
+    """A suite without a margin, with an unknown key or an impossible value."""
+
+
+class UnlikeReports(EdgebrainError):
+    """Two reports that were measured under unlike conditions, so that their durations cannot be compared."""
+
+
+class AnswersDiffer(EdgebrainError):
+    """A timed run that did not answer what the scored run answered: cached, skipped or random answers."""
 
 
 class CannotWrite(EdgebrainError):

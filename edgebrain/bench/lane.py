@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
+from edgebrain.bench.noise import noise_of
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record, read
 from edgebrain.evaluation.scores import ImageScore, score_image
-from edgebrain.runtime.latency import SETTLE, WARM_UP, drift, steal_share, summary_ms
+from edgebrain.runtime.latency import SETTLE, WARM_UP, summary_ms
 from edgebrain.runtime.worker import unpack_mask
 from edgebrain.targets.worker import Slice, Worker
 
 SCORED_AT_ONCE = 16
+# What the report keeps of a block: the raw durations, and the machine before and after.
+KEPT = ("predict_ns", "engine_ns", "before", "after")
 
 
 @dataclass
@@ -54,8 +57,14 @@ class Lane:
     def time(self, records: Sequence[Record]) -> None:
         """Time one block: a query a record, after a few uncounted ones."""
         warm_up = SETTLE if self.blocks else WARM_UP
-        self.blocks.append(self.worker.time([_slice(record) for record in records], len(records), warm_up))
+        slices = [_slice(record) for record in records]
+        self.blocks.append(self.worker.time(slices, len(records), warm_up, keep=False))
         self.timed_names += [record.name for record in records]
+
+    @property
+    def answers_alike(self) -> bool:
+        """Whether one and the same answer was given to different slices: cached, or a model that does not look."""
+        return len(self.outputs) > 1 and len(set(self.outputs.values())) == 1
 
     def same_outputs(self, outputs: dict[str, str]) -> bool:
         """Whether every timed query gave the raw outputs that the scored slices of that name gave."""
@@ -71,10 +80,8 @@ class Lane:
             "decode_ms": summary_ms(self._all("decode_ns")),
             "throughput_per_s": 1e3 / latency["mean"] if latency["mean"] else None,
             "queries": len(self._all("predict_ns")),
-            "noise": {
-                "steal_share": steal_share((b["before"]["ticks"], b["after"]["ticks"]) for b in self.blocks),
-                "drift": drift(self._all("predict_ns")),
-            },
+            "noise": noise_of(self.blocks),
+            "blocks": [{key: block[key] for key in KEPT} for block in self.blocks],
         }
 
     def _all(self, key: str) -> list[int]:

@@ -10,34 +10,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edgebrain.bench.judge import verdict_of
 from edgebrain.bench.lane import Lane
 from edgebrain.bench.lineage import root_of, with_roots
+from edgebrain.bench.noise import doubts
 from edgebrain.bench.schema import SCHEMA
 from edgebrain.bench.slices import spread
+from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
-from edgebrain.evaluation.scores import summarise
+from edgebrain.errors import AnswersDiffer
+from edgebrain.evaluation.scores import FIGURES, group_means, summarise
 from edgebrain.runtime.latency import SETTLE, WARM_UP
 from edgebrain.targets.worker import Worker
 
 # Queries a worker answers before it is the next one's turn: long enough to settle, short enough that a slow minute of
 # the machine hits all alike.
 BLOCK = 32
-# Different slices in the timed queries; they stay in the worker's memory, some 25 kB each.
-TIMED_SLICES = 96
-# Above these a row is called noisy: share of CPU time taken by the host; last quarter against first.
-MOST_STEAL, MOST_DRIFT = 0.03, 0.10
-QUALITY = (
-    "dice",
-    "iou",
-    "pixel_accuracy",
-    "sensitivity",
-    "specificity",
-    "accuracy",
-    "macro_f1",
-    "healthy_marked",
-    "missed_tumours",
-)
+DROPS = ("dice", "accuracy")
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,33 +39,44 @@ def run_bench(
     queries: int,
     target: str = "cpu",
     data: Mapping[str, Any] | None = None,
+    suite: Suite | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Measure and score bundles, and the float roots of their lineages, on one target.
 
     Args: records: the slices to score; the timed ones are taken from them. threads: thread counts. queries: timed
-    queries of each row. data: what the report says of the slices. progress: told (what, done, total).
+    queries of each row. data: what the report says of the slices. suite: the margins of the verdict. progress: told
+    (what, done, total).
     Returns: a report of `bench.schema`.
-    Raises WorkerFailed: a worker died. BadBundle, MissingExtra, BadImage: what a worker or a record said.
+    Raises WorkerFailed: a worker died. AnswersDiffer: the timed run did not answer what the scored run did.
+    BadBundle, MissingExtra, BadImage: what a worker or a record said.
     """
     chosen, notes = with_roots(bundles)
     with ExitStack() as workers:
         lanes = _open(chosen, threads, target, workers, progress)
         for bundle in chosen:
             _score(_first(lanes, bundle), records, progress)
-        rounds = _time_in_turns(lanes, spread(records, TIMED_SLICES), queries, progress)
-        notes += _share_scores(lanes, records, progress)
+        rounds = _time_in_turns(lanes, spread(records, queries), queries, progress)
+        _share_scores(lanes, records, progress)
         for lane in lanes:
             lane.peak_rss_mib = lane.worker.close()["peak_rss_mib"]
-    rows = [_row(lane, _first(lanes, lane.bundle), lanes, chosen, target) for lane in lanes]
+    declared = suite or Suite()
+    scored = list({id(lane.scores): lane for lane in lanes}.values())
+    verdicts = []
+    for done, lane in enumerate(scored):
+        progress("judging", done, len(scored))
+        verdicts.append(verdict_of(lane, _root_lane(lane, lanes, chosen), declared))
+    progress("judging", len(scored), len(scored))
+    rows = [_row(lane, _root_lane(lane, lanes, chosen), _place(lane, scored), verdicts, target) for lane in lanes]
     return {
         "schema": SCHEMA,
         "environment": lanes[0].environment,
-        "protocol": _protocol(queries, rounds, list(threads), min(TIMED_SLICES, len(records))),
+        "protocol": _protocol(queries, rounds, list(threads), min(queries, len(records))),
+        "suite": declared.as_json(),
         "data": dict(data or {"slices": len(records)}),
         "results": rows,
-        "images": [_images(_first(lanes, bundle)) for bundle in chosen],
-        "notes": notes + _doubts(rows),
+        "images": [_images(lane) for lane in scored],
+        "notes": notes + _same_answers(scored) + doubts(rows),
     }
 
 
@@ -109,9 +110,8 @@ def _time_in_turns(lanes: Sequence[Lane], records: Sequence[Record], queries: in
     return rounds
 
 
-def _share_scores(lanes: Sequence[Lane], records: Sequence[Record], progress: Progress) -> list[str]:
+def _share_scores(lanes: Sequence[Lane], records: Sequence[Record], progress: Progress) -> None:
     """Give every lane its scores: another thread count's, where the outputs were the same to the byte, else its own."""
-    notes = []
     for lane in lanes:
         first = _first(lanes, lane.bundle)
         if lane is not first and lane.same_outputs(first.outputs):
@@ -119,8 +119,18 @@ def _share_scores(lanes: Sequence[Lane], records: Sequence[Record], progress: Pr
         elif lane is not first:
             _score(lane, records, progress)
         if not lane.same_outputs(lane.outputs):
-            notes.append(f"{lane.bundle.name}, {lane.threads} threads: the outputs differ from one query to the next")
-    return notes
+            raise AnswersDiffer(
+                f"{lane.bundle.name}, {lane.threads} threads: timed queries were not answered as scored slices were",
+                "answers are cached, skipped or random: durations and scores do not belong together",
+            )
+
+
+def _same_answers(scored: Sequence[Lane]) -> list[str]:
+    return [
+        f"{lane.bundle.name}, {lane.threads} threads: one and the same answer to all {len(lane.outputs)} slices"
+        for lane in scored
+        if lane.answers_alike
+    ]
 
 
 def _first(lanes: Sequence[Lane], bundle: Bundle) -> Lane:
@@ -128,10 +138,22 @@ def _first(lanes: Sequence[Lane], bundle: Bundle) -> Lane:
     return next(lane for lane in lanes if lane.bundle is bundle)
 
 
-def _row(lane: Lane, scored: Lane, lanes: Sequence[Lane], bundles: Sequence[Bundle], target: str) -> dict[str, Any]:
+def _root_lane(lane: Lane, lanes: Sequence[Lane], bundles: Sequence[Bundle]) -> Lane | None:
+    """The lane of the float root, which a lane is compared with: itself for a root, None where it is not here."""
+    root = root_of(lane.bundle, bundles)
+    return None if root is None else lane if root is lane.bundle else _first(lanes, root)
+
+
+def _place(lane: Lane, scored: Sequence[Lane]) -> int:
+    """Which of the scored lanes has this lane's scores."""
+    return next(place for place, one in enumerate(scored) if one.scores is lane.scores)
+
+
+def _row(
+    lane: Lane, root: Lane | None, place: int, verdicts: Sequence[Mapping[str, Any]], target: str
+) -> dict[str, Any]:
     bundle = lane.bundle
     quality = summarise(lane.scores, bundle.classes)
-    root = root_of(bundle, bundles)
     return {
         "bundle": bundle.name,
         "path": str(bundle.path),
@@ -149,27 +171,28 @@ def _row(lane: Lane, scored: Lane, lanes: Sequence[Lane], bundles: Sequence[Bund
         **lane.timing(),
         "rss_after_load_mib": lane.opened["rss_mib"],
         "peak_rss_mib": lane.peak_rss_mib,
-        **{key: quality[key] for key in QUALITY},
+        "images": place,
+        **group_means(lane.scores),
+        "slice_means": {name: quality[name] for name in FIGURES},
+        "macro_f1": quality["macro_f1"],
         "f1": quality["f1"],
         "confusion": quality["confusion"],
-        "counts": quality["counts"],
-        "float_parent": root.name if root is not None else None,
-        "drop": _drop(quality, None if root is None else _first(lanes, root), root is bundle),
+        "counts": {**quality["counts"], "groups": len({score.group for score in lane.scores})},
+        "float_parent": None if root is None else root.bundle.name,
+        "drop": drop_of(None if root is None else group_means(root.scores), group_means(lane.scores)),
+        "verdict": verdicts[place],
     }
 
 
-def _drop(quality: Mapping[str, Any], root: Lane | None, is_root: bool) -> dict[str, float | None]:
-    """How much is lost against the float root, as a fraction of 1; 0 for the root itself, None where it is not here."""
-    if root is None:
-        return {"dice": None, "accuracy": None}
-    there = quality if is_root else summarise(root.scores, root.bundle.classes)
-    known = {key: (there[key], quality[key]) for key in ("dice", "accuracy")}
+def drop_of(root: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str, float | None]:
+    """How much is lost against the float root, as a fraction of 1; None where it is not here."""
+    known = {key: (None if root is None else root[key], row[key]) for key in DROPS}
     return {key: None if a is None or b is None else a - b for key, (a, b) in known.items()}
 
 
 def _images(lane: Lane) -> dict[str, Any]:
     rows = [{**score.as_json(), "outputs_sha256": lane.outputs[score.name]} for score in lane.scores]
-    return {"bundle": lane.bundle.name, "path": str(lane.bundle.path), "scores": rows}
+    return {"bundle": lane.bundle.name, "path": str(lane.bundle.path), "threads": lane.threads, "scores": rows}
 
 
 def _protocol(queries: int, rounds: int, threads: list[int], timed_slices: int) -> dict[str, Any]:
@@ -183,18 +206,3 @@ def _protocol(queries: int, rounds: int, threads: list[int], timed_slices: int) 
         "threads": threads,
         "batch": 1,
     }
-
-
-def _doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One sentence on the rows whose durations should not be trusted, or none."""
-    doubtful = []
-    for row in rows:
-        steal, drift = row["noise"]["steal_share"], row["noise"]["drift"]
-        reasons = []
-        if steal is not None and steal > MOST_STEAL:
-            reasons.append(f"the host took {100 * steal:.0f} % of the CPU")
-        if drift is not None and abs(drift) > MOST_DRIFT:
-            reasons.append(f"drift {100 * drift:+.0f} %")
-        if reasons:
-            doubtful.append(f"{row['bundle']} at {row['threads']} ({', '.join(reasons)})")
-    return [f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []

@@ -1,5 +1,8 @@
 """The report of `edgebrain bench --json`: its fields, what they mean, and the check of a report.
 
+Schema 2: the quality of a row is a mean over groups, where schema 1 had means over slices (now `slice_means`); p90 and
+p99 are upper bounds, where schema 1 had the nearest rank; blocks, suite and verdict are new.
+
 docs/bench-schema.md is made from these tables; a test compares the two.
 """
 
@@ -12,18 +15,20 @@ from typing import Any
 from edgebrain.errors import BadReport, CannotWrite
 from edgebrain.files import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 NUMBER, WHOLE, TEXT, LIST, OBJECT = "number", "integer", "string", "list", "object"
 MAYBE = "number or null"
+AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
-    "schema": (WHOLE, "version of this schema, 1"),
+    "schema": (WHOLE, "version of this schema, 2"),
     "environment": (OBJECT, "the machine, see below"),
     "protocol": (OBJECT, "how it was measured, see below"),
+    "suite": (OBJECT, "what a bundle may lose, declared before measuring, see below"),
     "data": (OBJECT, "which slices, see below"),
     "results": (LIST, "one row a bundle and thread count, see below"),
-    "images": (LIST, "one entry a bundle: `bundle`, `path`, and `scores`, one a slice, see below"),
+    "images": (LIST, "who was scored: `bundle`, `path`, `threads`, and `scores`, one a slice, see below"),
     "notes": (LIST, "sentences: what is missing, which rows are noisy"),
 }
 ENVIRONMENT = {
@@ -50,9 +55,16 @@ PROTOCOL = {
     "block": (WHOLE, "queries of one row in one round"),
     "warm_up": (WHOLE, "uncounted queries before the first block"),
     "settle": (WHOLE, "uncounted queries before every further block"),
-    "timed_slices": (WHOLE, "different slices in the timed queries"),
+    "timed_slices": (WHOLE, "different slices in the timed queries of a row"),
     "threads": (LIST, "thread counts"),
     "batch": (WHOLE, "slices a query, 1"),
+}
+SUITE = {
+    "name": (TEXT, "name of the suite"),
+    "margins": (OBJECT, "largest accepted losses, fractions of 1; see `edgebrain.evaluation.verdict.Margins`"),
+    "sampling": (OBJECT, "`confidence` of the intervals, `resamples` and `seed` of the bootstrap"),
+    "source": (TEXT, "the file or option that declared it, or built in"),
+    "sha256": (TEXT, "SHA-256 of the JSON of name, margins and sampling"),
 }
 DATA = {
     "path": (TEXT, "the data folder"),
@@ -85,41 +97,74 @@ RESULT = {
     "queries": (WHOLE, "timed queries"),
     "noise": (
         OBJECT,
-        "`steal_share`: CPU time that the host took; `drift`: last quarter's median / first's - 1; or null",
+        "`steal_share`: CPU time that the host took; `drift`: last quarter's median / first's - 1; `governor`; "
+        "`frequency_mhz`, `temperature_c`: lowest and highest after a block; or null",
     ),
+    "blocks": (
+        LIST,
+        "one a round: raw durations `predict_ns`, `engine_ns`, and the machine `before` and `after` (ticks, governor, "
+        "frequency_mhz, temperature_c, load)",
+    ),
+    "images": (WHOLE, "place of this row's scores in the report's `images`"),
     "rss_after_load_mib": (MAYBE, "memory of the process after loading, in MiB"),
     "peak_rss_mib": (MAYBE, "most memory of the process, from its start to the last query, in MiB"),
-    "dice": (MAYBE, "mean over tumour slices with a mask, at native size"),
+    "dice": (MAYBE, "tumour slices with a mask, at native size; mean over groups of the mean of their slices"),
     "iou": (MAYBE, "the same"),
     "pixel_accuracy": (MAYBE, "the same"),
     "sensitivity": (MAYBE, "the same, of pixels"),
     "specificity": (MAYBE, "the same, of pixels"),
-    "accuracy": (MAYBE, "share of all slices whose class is right"),
-    "macro_f1": (MAYBE, "mean of the classes' F1"),
-    "healthy_marked": (MAYBE, "share of healthy slices with any lesion pixel"),
-    "missed_tumours": (MAYBE, "share of tumour slices without one"),
+    "hd95_px": (MAYBE, "95th percentile Hausdorff distance in px; the slice's diagonal where one mask is empty"),
+    "surface_dice": (MAYBE, "share of the outlines within 2 px of each other; 0 where one mask is empty"),
+    "accuracy": (MAYBE, "all slices whose class is right; mean over groups"),
+    "healthy_marked": (MAYBE, "healthy slices with any lesion pixel; mean over groups"),
+    "healthy_area": (MAYBE, "marked share of the area of healthy slices; mean over groups"),
+    "missed_tumours": (MAYBE, "tumour slices of which no lesion pixel was found; mean over groups"),
+    "slice_means": (OBJECT, "the same figures with every slice counting once, as publications give them"),
+    "macro_f1": (MAYBE, "mean of the classes' F1, over slices"),
     "f1": (OBJECT, "class -> F1, null for a class that neither occurs nor was predicted"),
     "confusion": (LIST, "counts, rows true, columns predicted, in the order of the bundle's classes"),
-    "counts": (OBJECT, "slices, tumours, tumours_with_mask, healthy"),
+    "counts": (OBJECT, "slices, tumours, tumours_with_mask, healthy, groups"),
     "float_parent": ("string or null", "name of the float bundle at the root of the lineage"),
     "drop": (
         OBJECT,
         "`dice`, `accuracy`: the float parent's minus this row's, as fraction of 1; null where it is not here",
     ),
+    "verdict": (OBJECT, "does it keep to the margins, see below"),
+}
+VERDICT = {
+    "outcome": (TEXT, "PASS, FAIL, INCONCLUSIVE; REFERENCE for the float root, NOT JUDGED where it is not here"),
+    "reason": ("string or null", "where it does not follow from the comparisons"),
+    "comparisons": (LIST, "one a question, see below; empty for REFERENCE and NOT JUDGED"),
+}
+COMPARISON = {
+    "measure": (TEXT, "dice, accuracy, missed_tumours, healthy_marked, healthy_area, hd95_px or surface_dice"),
+    "stratum": (TEXT, "class, plane or size of the lesion, worst 5 % of the groups; empty for all slices"),
+    "slices": (WHOLE, "slices that answer it"),
+    "groups": (WHOLE, "their groups"),
+    "drop": (NUMBER, "mean over groups of what the bundle loses, positive where it is worse; hd95_px in px"),
+    "low": (MAYBE, "lower end of its interval; null with fewer than 10 groups"),
+    "high": (MAYBE, "upper end"),
+    "confidence": (NUMBER, "of the interval; for strata 1 - 5 % / (number of strata questions)"),
+    "margin": (MAYBE, "largest accepted drop; null where the figure is told and not judged"),
+    "outcome": ("string or null", "PASS: high <= margin; FAIL: low > margin; else INCONCLUSIVE"),
+    "groups_enough": ("integer or null", "INCONCLUSIVE: groups that would settle it in four of five benches like this"),
 }
 PERCENTILES = {
     "p25": (MAYBE, "lower quartile, nearest rank; null with fewer than 17 queries"),
     "p50": (MAYBE, "median, nearest rank; null with fewer than 7 queries"),
-    "p90": (MAYBE, "nearest rank; null with fewer than 64 queries"),
-    "p99": (MAYBE, "nearest rank; null with fewer than 662 queries"),
+    "p90": (MAYBE, "MLPerf's early stopping estimate, an upper bound; null with fewer than 64 queries"),
+    "p99": (MAYBE, "the same; null with fewer than 662 queries"),
     "mean": (MAYBE, "arithmetic mean"),
 }
 SECTIONS = {
     "The report": REPORT,
     "environment": ENVIRONMENT,
     "protocol": PROTOCOL,
+    "suite": SUITE,
     "data": DATA,
     "results": RESULT,
+    "verdict": VERDICT,
+    "comparisons": COMPARISON,
     "latency_ms, engine_ms, decode_ms": PERCENTILES,
 }
 TYPES: dict[str, tuple[type, ...]] = {
@@ -140,38 +185,37 @@ Fields = Mapping[str, tuple[str, str]]
 def check_report(report: Any, name: str = "report") -> dict[str, Any]:
     """The report, if it holds every field of this schema with its type; unknown fields are left alone.
 
-    Raises BadReport: a newer schema, a missing field or one of another type, named by its path.
+    Raises BadReport: another schema, a missing field or one of another type, named by its path.
     """
     _check(report, {"schema": REPORT["schema"]}, name)
-    if report["schema"] > SCHEMA:
-        raise BadReport(
-            f"{name}: schema {report['schema']} is newer than {SCHEMA}, the newest this edgebrain reads",
-            "pip install --upgrade edgebrain",
-        )
+    _check_schema(report["schema"], name)
     _check(report, REPORT, name)
-    for key, fields in (("environment", ENVIRONMENT), ("protocol", PROTOCOL)):
+    for key, fields in (("environment", ENVIRONMENT), ("protocol", PROTOCOL), ("suite", SUITE)):
         _check(report[key], fields, f"{name}: {key}")
     for place, row in enumerate(report["results"]):
-        where = f"{name}: results[{place}]"
-        _check(row, RESULT, where)
-        for key in ("latency_ms", "engine_ms", "decode_ms"):
-            _check(row[key], PERCENTILES, f"{where}.{key}")
-        _check(row["drop"], {"dice": (MAYBE, ""), "accuracy": (MAYBE, "")}, f"{where}.drop")
+        _check_row(row, f"{name}: results[{place}]")
     return dict(report)
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report from a file. Raises BadReport."""
-    return check_report(read_json(path, BadReport, "measure again with `edgebrain bench --json FILE`"), str(path))
+    """A report from a file, whose figures follow from its scores. Raises BadReport."""
+    from edgebrain.bench.recompute import check_figures
+
+    report = check_report(read_json(path, BadReport, AGAIN), str(path))
+    check_figures(report, str(path))
+    return report
 
 
 def refuse_unless_report(path: Path) -> None:
-    """Raises CannotWrite: a file that is no report is in the way. An older report may be replaced."""
-    if path.exists():
-        try:
-            read_report(path)
-        except BadReport as problem:
-            raise CannotWrite(f"{path}: already exists and is no report", "choose another name") from problem
+    """Raises CannotWrite: a file that is no report is in the way. An older report may be replaced, of any schema."""
+    if not path.exists():
+        return
+    try:
+        found = read_json(path, BadReport)
+    except BadReport:
+        found = None
+    if not isinstance(found, dict) or not {"schema", "results", "images"} <= found.keys():
+        raise CannotWrite(f"{path}: already exists and is no report", "choose another name")
 
 
 def as_markdown() -> str:
@@ -183,15 +227,34 @@ def as_markdown() -> str:
     return "\n".join(parts)
 
 
+def _check_schema(found: int, name: str) -> None:
+    if found > SCHEMA:
+        raise BadReport(
+            f"{name}: schema {found} is newer than {SCHEMA}, the newest this edgebrain reads",
+            "pip install --upgrade edgebrain",
+        )
+    if found < SCHEMA:
+        raise BadReport(f"{name}: schema {found} is older than {SCHEMA}; its figures mean something else", AGAIN)
+
+
+def _check_row(row: Any, where: str) -> None:
+    _check(row, RESULT, where)
+    for key in ("latency_ms", "engine_ms", "decode_ms"):
+        _check(row[key], PERCENTILES, f"{where}.{key}")
+    _check(row["drop"], {"dice": (MAYBE, ""), "accuracy": (MAYBE, "")}, f"{where}.drop")
+    _check(row["verdict"], VERDICT, f"{where}.verdict")
+    for place, comparison in enumerate(row["verdict"]["comparisons"]):
+        _check(comparison, COMPARISON, f"{where}.verdict.comparisons[{place}]")
+
+
 def _check(value: Any, fields: Fields, where: str) -> None:
-    again = "measure again with `edgebrain bench --json FILE`"
     if not isinstance(value, dict):
-        raise BadReport(f"{where}: is {type(value).__name__}, not an object", again)
+        raise BadReport(f"{where}: is {type(value).__name__}, not an object", AGAIN)
     for name, (kind, _) in fields.items():
         if name not in value:
-            raise BadReport(f"{where}: lacks {name}", again)
+            raise BadReport(f"{where}: lacks {name}", AGAIN)
         found = value[name]
         # True is an int to Python, but no number to a reader.
         fits = isinstance(found, TYPES[kind]) and (bool in TYPES[kind] or not isinstance(found, bool))
         if not fits:
-            raise BadReport(f"{where}: {name} is {type(found).__name__}, not {kind}", again)
+            raise BadReport(f"{where}: {name} is {type(found).__name__}, not {kind}", AGAIN)

@@ -6,31 +6,37 @@ A speed never stands without its spread, nor an int8 score without the drop agai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from edgebrain.report import verdict
+
 WIDTH = 80
 UNKNOWN = "-"
 Row = Mapping[str, Any]
-Column = tuple[str, Callable[[Row], str]]
+Column = tuple[str, Callable[[Any], str]]
+# Title, columns, rows: what each row is, its columns know.
+Drawn = tuple[str, list[Column], list[Any]]
 
 
 def show(report: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print a bench report: a table of speed, one of quality, and the notes."""
+    """Print a bench report: speed, quality, the verdict's table, the notes, and a line for each verdict at the end."""
     screen = console or Console(width=WIDTH)
-    for title, columns, rows in _tables(report):
-        screen.print(_rich(title, columns, rows))
-    for line in [*_legend(report), *report["notes"]]:
+    for title, columns, rows in [*_tables(report), _verdict_overview(report)]:
+        if rows:
+            screen.print(_rich(title, columns, rows))
+    for line in [*_legend(report), *report["notes"], "", *verdict.verdict_lines(judged_once(report))]:
         screen.print(line, markup=False, highlight=False)
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """A bench report as Markdown text."""
-    parts = ["# Bench", ""]
-    for title, columns, rows in _tables(report):
+    """A bench report as Markdown text; the verdicts first, and with every stratum."""
+    parts = ["# Bench", "", *(f"- {line}" for line in verdict.verdict_lines(judged_once(report))), ""]
+    for title, columns, rows in [*_tables(report), _verdict_details(report)]:
         cells = [[cell(row) for _, cell in columns] for row in rows]
         heads = [head.replace("\n", " ") for head, _ in columns]
         lines = ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *cells)]
@@ -80,7 +86,7 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{100 * value:.1f}"
 
 
-def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row]]]:
+def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
     shared = _shared_prefix([str(row["bundle"]) for row in report["results"]])
     named = f" of {shared}..." if shared else ""
@@ -106,7 +112,34 @@ def _tables(report: Mapping[str, Any]) -> list[tuple[str, list[Column], list[Row
         ("healthy\nmarked %", lambda row: percent(row["healthy_marked"])),
     ]
     rows = list(report["results"])
-    return [(f"Speed{named}", speed, rows), (f"Quality{named}", quality, _judged_once(rows))]
+    return [(f"Speed{named}", speed, rows), (f"Quality{named}", quality, judged_once(report))]
+
+
+def _verdict_overview(report: Mapping[str, Any]) -> Drawn:
+    """A row for each bundle that was judged; of the strata the worst one."""
+    shared = _shared_prefix([str(row["bundle"]) for row in report["results"]])
+    rows = [row for row in judged_once(report) if row["verdict"]["comparisons"]]
+    columns: list[Column] = [("bundle", lambda row: str(row["bundle"]).removeprefix(shared))]
+    for place, one in enumerate(verdict.judged(rows[0]) if rows else []):
+        head = f"{verdict.question(one)}\nmargin {verdict.margin(one)}"
+        columns.append((head, partial(verdict.nth_judged, place)))
+    columns.append(("worst stratum", verdict.worst_stratum))
+    return "Verdict: points lost, with the interval; ? is INCONCLUSIVE", columns, rows
+
+
+def _verdict_details(report: Mapping[str, Any]) -> Drawn:
+    """A row for each question, with every stratum and the figures that are only told."""
+    columns: list[Column] = [
+        ("bundle", lambda line: line[0]),
+        ("question", lambda line: verdict.question(line[1])),
+        ("groups", lambda line: str(line[1]["groups"])),
+        ("drop in points", lambda line: verdict.drop(line[1])),
+        ("interval", lambda line: verdict.interval(line[1])),
+        ("margin", lambda line: verdict.margin(line[1])),
+        ("outcome", lambda line: verdict.answer(line[1])),
+    ]
+    lines = [(str(row["bundle"]), one) for row in judged_once(report) for one in row["verdict"]["comparisons"]]
+    return "Verdict", columns, lines
 
 
 def _shared_prefix(names: Sequence[str]) -> str:
@@ -116,23 +149,25 @@ def _shared_prefix(names: Sequence[str]) -> str:
     return next((prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)), "")
 
 
-def _judged_once(rows: Sequence[Row]) -> list[Row]:
+def judged_once(report: Mapping[str, Any]) -> list[Row]:
     """One row a bundle, and another for a thread count that changed what the bundle answers."""
-    keys = ("path", "dice", "iou", "sensitivity", "accuracy", "healthy_marked")
-    return list({tuple(row[key] for key in keys): row for row in reversed(rows)}.values())[::-1]
+    return list({row["images"]: row for row in reversed(report["results"])}.values())[::-1]
 
 
 def _legend(report: Mapping[str, Any]) -> list[str]:
-    protocol, data, machine = report["protocol"], report["data"], report["environment"]
+    protocol, data, machine, suite = (report[key] for key in ("protocol", "data", "environment", "suite"))
     return [
         f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of "
         f"one slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
-        f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. x f32: times as fast as float32 on the same "
-        "runtime, by lower quartile.",
+        f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. Quality: means over groups (a patient, or the "
+        "copies of one picture). x f32: times as fast as float32 on the same runtime, by lower quartile; p90 and p99: "
+        "upper bounds (MLPerf's early stopping rule).",
+        f"Suite {suite['name']} ({suite['source']}): intervals hold at {100 * suite['sampling']['confidence']:g} %, "
+        "those of the strata together (Bonferroni). PASS: inside the margin.",
     ]
 
 
-def _rich(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+def _rich(title: str, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for place, (head, _) in enumerate(columns):
         table.add_column(head, justify="left" if place == 0 else "right", overflow="fold", no_wrap=place > 0)

@@ -86,12 +86,13 @@ class Worker:
             {"do": "open", "bundle": str(bundle.resolve()), "engine": engine, "threads": threads, "device": device}
         )
 
-    def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0) -> dict[str, Any]:
-        """Ask `warm_up` times uncounted, then time queries, slices in turn; they are sent once and kept there.
+    def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0, keep: bool = True) -> dict[str, Any]:
+        """Ask `warm_up` times uncounted, then time queries, slices in turn.
 
+        keep: the worker holds them, so that they need not be sent again; they then count as its memory.
         Returns: predict_ns, engine_ns, decode_ns, outputs_sha256, a list each; before, after: ticks and condition.
         """
-        entries = [self._entry(one, keep=True) for one in slices]
+        entries = [self._entry(one, keep) for one in slices]
         return self._ask({"do": "time", "slices": entries, "queries": queries, "warm_up": warm_up})
 
     def score(self, slices: Sequence[Slice]) -> list[dict[str, Any]]:

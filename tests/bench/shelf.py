@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgebrain.bench.noise import noise_of
 from edgebrain.bench.schema import PERCENTILES, RESULT, SCHEMA
+from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
+from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
+from edgebrain.runtime.environment import environment
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
 
@@ -40,20 +46,59 @@ def run_folder(folder: Path, data: Path | str = "") -> tuple[Path, Bundle, list[
     return run, root, [tiny_bundle(run / "bundles" / f"{f}-{p}", f, p, lineage=lineage) for f, p in kinds]
 
 
-def row(**changes: Any) -> dict[str, Any]:
-    """One row of a report, every field filled."""
+def scores(tumours: int = 30, healthy: int = 20, dice: float = 0.9, wrong: int = 0) -> list[ImageScore]:
+    """Scores of tumours with one Dice, then healthy slices; the first `wrong` have another class. A group each."""
+    found = []
+    for number in range(tumours + healthy):
+        label = "glioma" if number < tumours else "no_tumor"
+        nothing = math.nan if label == "no_tumor" else dice
+        found.append(
+            ImageScore(
+                name=f"s{number}",
+                group=f"g{number}",
+                label=label,
+                plane="axial",
+                predicted="pituitary" if number < wrong else label,
+                class_probabilities=(0.7, 0.1, 0.1, 0.1),
+                dice=nothing,
+                iou=nothing,
+                pixel_accuracy=0.9,
+                sensitivity=nothing,
+                specificity=0.9,
+                true_area=100 if label == "glioma" else 0,
+                predicted_area=100 if label == "glioma" else 0,
+                pixels=2500,
+            )
+        )
+    return found
+
+
+def row(judged: Sequence[ImageScore] = (), **changes: Any) -> dict[str, Any]:
+    """One row of a report, every field filled; its figures follow from `judged`, or from `scores()`."""
     blank: dict[str, Any] = {"number": 1.0, "integer": 1, "string": "x", "list": [], "object": {}}
     filled = {name: blank.get(kind.split(" or ")[0]) for name, (kind, _) in RESULT.items()}
     times = {name: 2.0 for name in PERCENTILES}
-    filled |= {"latency_ms": times, "engine_ms": times, "decode_ms": times, "threads": 1, "noise": {}}
-    filled |= {"runs": {"engine": "litert", "precision": "float32"}, "drop": {"dice": 0.0, "accuracy": 0.0}}
+    filled |= {"latency_ms": times, "engine_ms": times, "decode_ms": times, "threads": 1}
+    filled |= {"noise": noise_of([]), "runs": {"engine": "litert", "precision": "float32"}}
+    filled |= {"drop": {"dice": 0.0, "accuracy": 0.0}, "images": 0, "float_parent": "root", **figures(judged)}
+    filled |= {"verdict": {"outcome": "REFERENCE", "reason": "the float root", "comparisons": []}}
     return {**filled, **changes}
 
 
-def report(*rows: dict[str, Any]) -> dict[str, Any]:
-    """A report with these rows."""
-    from edgebrain.runtime.environment import environment
+def figures(judged: Sequence[ImageScore] = ()) -> dict[str, Any]:
+    """The quality of a row, from its scores."""
+    found = list(judged) or scores()
+    means = summarise(found)
+    return {**group_means(found), "slice_means": {name: means[name] for name in FIGURES}, "counts": means["counts"]}
 
+
+def images(judged: Sequence[ImageScore] = ()) -> dict[str, Any]:
+    """An entry of a report's images."""
+    return {"bundle": "x", "path": "x", "threads": 1, "scores": [one.as_json() for one in list(judged) or scores()]}
+
+
+def report(*rows: dict[str, Any], scored: Sequence[Sequence[ImageScore]] = ()) -> dict[str, Any]:
+    """A report with these rows. scored: the entries of `images`; else one with `scores()`."""
     protocol = {
         "queries": 64,
         "rounds": 2,
@@ -69,8 +114,9 @@ def report(*rows: dict[str, Any]) -> dict[str, Any]:
         "schema": SCHEMA,
         "environment": environment(),
         "protocol": protocol,
+        "suite": Suite().as_json(),
         "data": data,
         "results": list(rows),
-        "images": [],
+        "images": [images(one) for one in scored or [()]],
         "notes": [],
     }

@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgebrain.bench import lane, lineage, run
+from edgebrain.bench import lane, lineage
 from edgebrain.bench.run import run_bench
 from edgebrain.bench.schema import check_report
-from edgebrain.errors import BadImage, EdgebrainError, WorkerFailed
-from edgebrain.evaluation.scores import ImageScore, summarise
+from edgebrain.errors import AnswersDiffer, BadImage, EdgebrainError, WorkerFailed
+from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
 from tests.bench.shelf import records, run_folder
 from tests.runtime.tiny import tiny_bundle
 
@@ -42,8 +43,9 @@ def test_there_is_a_row_for_each_bundle_and_thread_count_with_the_float_root_fir
 def test_every_figure_can_be_computed_again_from_the_images(measured: dict[str, Any]) -> None:
     images = {entry["bundle"]: entry["scores"] for entry in measured["images"]}
     for row in measured["results"]:
-        again = summarise([ImageScore.from_json(image) for image in images[row["bundle"]]])
-        assert {key: row[key] for key in run.QUALITY} == {key: again[key] for key in run.QUALITY}
+        scores = [ImageScore.from_json(image) for image in images[row["bundle"]]]
+        assert {key: row[key] for key in FIGURES} == group_means(scores)
+        assert row["slice_means"] == {key: summarise(scores)[key] for key in FIGURES}
         assert row["counts"]["slices"] == 6
 
 
@@ -84,19 +86,90 @@ def test_blocks_are_equal_and_another_worker_begins_each_round(tmp_path: Path, m
 
 def test_a_thread_count_with_other_outputs_is_scored_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[int] = []
-    real = lane.Lane.score
+    real_score, real_time = lane.Lane.score, lane.Lane.time
 
     def score(self: lane.Lane, *rest: Any) -> None:
         scored.append(self.threads)
-        real(self, *rest)
-        if len(scored) == 1:
-            # As if one thread had answered otherwise.
-            self.outputs = {name: "other" for name in self.outputs}
+        real_score(self, *rest)
+        self.outputs = {name: f"{self.threads}{sha256}" for name, sha256 in self.outputs.items()}
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        real_time(self, block)
+        hashes = self.blocks[-1]["outputs_sha256"]
+        self.blocks[-1]["outputs_sha256"] = [f"{self.threads}{sha256}" for sha256 in hashes]
 
     monkeypatch.setattr(lane.Lane, "score", score)
+    monkeypatch.setattr(lane.Lane, "time", time)
     report = run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1, 2], 20)
     assert scored == [1, 2]
-    assert any("a, 1 threads: the outputs differ" in note for note in report["notes"])
+    assert [row["images"] for row in report["results"]] == [0, 1]
+    assert [entry["threads"] for entry in report["images"]] == [1, 2]
+
+
+def cached(hashes: list[str]) -> list[str]:
+    return [hashes[0]] * len(hashes)
+
+
+def skipped(hashes: list[str]) -> list[str]:
+    return ["", *hashes[1:]]
+
+
+def random_ones(hashes: list[str]) -> list[str]:
+    return [f"{place}" for place, _ in enumerate(hashes)]
+
+
+@pytest.mark.parametrize("cheat", [cached, skipped, random_ones])
+def test_timed_answers_that_are_not_the_scored_ones_end_the_bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheat: Callable[[list[str]], list[str]]
+) -> None:
+    real = lane.Lane.time
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        real(self, block)
+        self.blocks[-1]["outputs_sha256"] = cheat(self.blocks[-1]["outputs_sha256"])
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+    with pytest.raises(AnswersDiffer, match="a, 1 threads: timed queries were not answered as scored"):
+        run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20)
+
+
+def test_one_answer_for_every_slice_is_said_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_score, real_time = lane.Lane.score, lane.Lane.time
+
+    def score(self: lane.Lane, *rest: Any) -> None:
+        real_score(self, *rest)
+        if self.bundle.precision == "int8":
+            self.outputs = dict.fromkeys(self.outputs, "the one answer")
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        real_time(self, block)
+        if self.bundle.precision == "int8":
+            self.blocks[-1]["outputs_sha256"] = ["the one answer"] * len(block)
+
+    monkeypatch.setattr(lane.Lane, "score", score)
+    monkeypatch.setattr(lane.Lane, "time", time)
+    _, _, children = run_folder(tmp_path)
+    report = run_bench([children[1].path], records(tmp_path / "data"), [1], 20)
+    verdict = report["results"][1]["verdict"]
+    assert (verdict["outcome"], verdict["reason"]) == ("FAIL", "one and the same answer to every slice")
+    assert any("one and the same answer to all 6 slices" in note for note in report["notes"])
+
+
+def test_each_timed_query_has_another_slice_as_long_as_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = lane.Lane.time
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        asked.extend(record.name for record in block)
+        real(self, block)
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+    slices = records(tmp_path / "data", tumours=30, healthy=20)
+    report = run_bench([tiny_bundle(tmp_path / "a").path], slices, [1], 50)
+    assert sorted(asked) == sorted(record.name for record in slices)
+    assert report["protocol"]["timed_slices"] == 50
 
 
 def test_without_its_float_parent_a_drop_is_null_and_that_is_said(tmp_path: Path) -> None:
@@ -161,14 +234,3 @@ def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgebrainError, match="'moon' is not known"):
         run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20, target="moon")
-
-
-def test_rows_on_a_disturbed_machine_are_called_noisy() -> None:
-    rows = [
-        {"bundle": "a", "threads": 1, "noise": {"steal_share": 0.2, "drift": 0.0}},
-        {"bundle": "b", "threads": 2, "noise": {"steal_share": None, "drift": -0.3}},
-        {"bundle": "c", "threads": 1, "noise": {"steal_share": 0.0, "drift": 0.05}},
-    ]
-    (note,) = run._doubts(rows)
-    assert "a at 1 (the host took 20 % of the CPU)" in note and "b at 2 (drift -30 %)" in note and "c at" not in note
-    assert run._doubts(rows[2:]) == []

@@ -19,10 +19,18 @@ def times(value: float | None) -> dict[str, float | None]:
 
 def compared() -> dict[str, object]:
     return report(
-        row(bundle="f", path="f", precision="float32", latency_ms=times(40.0), dice=0.8, float_parent="f"),
-        row(bundle=LONG, path="i", precision="int8", latency_ms=times(10.0), dice=0.79, float_parent="f"),
-        row(bundle=LONG, path="i", precision="int8", latency_ms=times(6.0), dice=0.79, float_parent="f", threads=2),
-        row(bundle="ov", path="o", precision="int8", latency_ms=times(None), format="openvino", float_parent="f"),
+        row(bundle="f", path="f", precision="float32", latency_ms=times(40.0), float_parent="f"),
+        row(bundle=LONG, path="i", precision="int8", latency_ms=times(10.0), float_parent="f", images=1),
+        row(bundle=LONG, path="i", precision="int8", latency_ms=times(6.0), float_parent="f", images=1, threads=2),
+        row(
+            bundle="ov",
+            path="o",
+            precision="int8",
+            latency_ms=times(None),
+            format="openvino",
+            float_parent="f",
+            images=2,
+        ),
     )
 
 

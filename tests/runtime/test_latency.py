@@ -3,18 +3,53 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
 
 from edgebrain.runtime.__main__ import main
-from edgebrain.runtime.latency import cpu_ticks, drift, percentile, steal_share, summary_ms, time_queries
+from edgebrain.runtime.latency import (
+    cpu_ticks,
+    drift,
+    over_latency,
+    percentile,
+    steal_share,
+    summary_ms,
+    time_queries,
+)
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc, encoded, grey, save
 from tests.runtime.tiny import tiny_bundle
 
 
-def test_a_percentile_is_a_duration_that_occurred() -> None:
+def test_a_percentile_is_a_duration_that_occurred_and_the_high_ones_are_upper_bounds() -> None:
     durations = [float(value) for value in range(1000, 0, -1)]
-    assert [percentile(durations, p) for p in (25, 50, 90, 99)] == [250, 500, 900, 990]
+    # 78 and 2 of 1,000 queries may lie above the true p90 and p99 (scipy.stats.binom).
+    assert [percentile(durations, p) for p in (25, 50, 90, 99)] == [250, 500, 923, 999]
+
+
+@pytest.mark.parametrize(
+    ("queries", "p", "discarded"), [(64, 90, 0), (130, 95, 0), (662, 99, 0), (704, 90, 51), (2048, 90, 172)]
+)
+def test_as_many_queries_are_discarded_as_mlperf_discards(queries: int, p: int, discarded: int) -> None:
+    assert over_latency(queries, p) - 1 == discarded
+    assert over_latency(63, 90) == over_latency(129, 95) == over_latency(661, 99) == 0
+
+
+@given(st.integers(64, 3000), st.sampled_from([90, 99]))
+def test_the_early_stopping_rule_is_the_binomials_own(queries: int, p: int) -> None:
+    t = over_latency(queries, p)
+    assert t == 0 or binom.cdf(t, queries, 1 - p / 100) <= 0.01
+    assert binom.cdf(t + 1, queries, 1 - p / 100) > 0.01
+
+
+def test_the_true_p90_lies_above_the_estimate_in_at_most_one_of_a_hundred_runs() -> None:
+    rng = np.random.default_rng(0)
+    runs = rng.exponential(size=(2000, 200))
+    above = [percentile(run.tolist(), 90) < -np.log(0.1) for run in runs]
+    assert np.mean(above) <= 0.01
 
 
 @pytest.mark.parametrize(("p", "needed"), [(25, 17), (50, 7), (90, 64), (99, 662)])

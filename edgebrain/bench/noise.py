@@ -1,0 +1,58 @@
+"""What disturbed a row's durations: the host, drift, a falling clock, heat. What cannot be read is None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from edgebrain.runtime.latency import drift, steal_share
+
+# Above these a row is called noisy: share of CPU time taken by the host; last quarter against first.
+MOST_STEAL, MOST_DRIFT = 0.03, 0.10
+# A clock that fell by more than this while measuring, and the heat at which small boards begin to slow down (a
+# Raspberry Pi at 80 degrees: raspberrypi.com/documentation, "Frequency management and thermal control").
+CLOCK_FALL = 0.10
+HOT_C = 80.0
+
+
+def noise_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The noise of a row, from its blocks of `worker.time`.
+
+    Returns: steal_share, drift (fractions), governor (the last), frequency_mhz, temperature_c: [lowest, highest] just
+    after a block, when the clock is as the load made it; None where nothing could be read.
+    """
+    return {
+        "steal_share": steal_share((block["before"].get("ticks"), block["after"].get("ticks")) for block in blocks),
+        "drift": drift(list(chain.from_iterable(block["predict_ns"] for block in blocks))),
+        "governor": blocks[-1]["after"].get("governor") if blocks else None,
+        "frequency_mhz": _range(block["after"].get("frequency_mhz") for block in blocks),
+        "temperature_c": _range(block["after"].get("temperature_c") for block in blocks),
+    }
+
+
+def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence on the rows whose durations should not be trusted, or none."""
+    doubtful = []
+    for row in rows:
+        if reasons := _reasons(row["noise"]):
+            doubtful.append(f"{row['bundle']} at {row['threads']} ({', '.join(reasons)})")
+    return [f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []
+
+
+def _reasons(noise: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    if noise["steal_share"] is not None and noise["steal_share"] > MOST_STEAL:
+        reasons.append(f"the host took {100 * noise['steal_share']:.0f} % of the CPU")
+    if noise["drift"] is not None and abs(noise["drift"]) > MOST_DRIFT:
+        reasons.append(f"drift {100 * noise['drift']:+.0f} %")
+    if (clock := noise["frequency_mhz"]) is not None and clock[0] < (1.0 - CLOCK_FALL) * clock[1]:
+        reasons.append(f"throttled: the clock went between {clock[1]:.0f} and {clock[0]:.0f} MHz")
+    if (heat := noise["temperature_c"]) is not None and heat[1] >= HOT_C:
+        reasons.append(f"hot: {heat[1]:.0f} degrees")
+    return reasons
+
+
+def _range(values: Any) -> list[float] | None:
+    known = [float(value) for value in values if value is not None]
+    return [min(known), max(known)] if known else None

@@ -1,0 +1,115 @@
+"""The verdicts of a bench as a table and as one line for each bundle and target, which says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgebrain.evaluation.verdict import FAIL, INCONCLUSIVE, PASS
+
+Row = Mapping[str, Any]
+Comparison = Mapping[str, Any]
+NAMES = {
+    "dice": "Dice",
+    "accuracy": "accuracy",
+    "missed_tumours": "missed tumours",
+    "healthy_marked": "healthy marked",
+    "healthy_area": "healthy area",
+    "hd95_px": "HD95",
+    "surface_dice": "surface Dice",
+}
+
+
+def verdict_lines(rows: Sequence[Row]) -> list[str]:
+    """One line for each row: the outcome (first, so that it can be searched), who, where, and the reason."""
+    return [
+        f"{row['verdict']['outcome']}: {row['bundle']} on {row['target']}{_because(row['verdict'])}" for row in rows
+    ]
+
+
+def judged(row: Row) -> list[Comparison]:
+    """The comparisons that are shown one by one: those of all slices that have a margin."""
+    return [one for one in row["verdict"]["comparisons"] if one["margin"] is not None and not one["stratum"]]
+
+
+def by_stratum(row: Row) -> list[Comparison]:
+    """The comparisons within strata."""
+    return [one for one in row["verdict"]["comparisons"] if one["stratum"]]
+
+
+def farthest(comparisons: Sequence[Comparison]) -> Comparison:
+    """The one that is worst off: FAIL first, then INCONCLUSIVE, then the largest drop."""
+    return max(comparisons, key=lambda one: ((PASS, INCONCLUSIVE, FAIL).index(one["outcome"]), one["drop"]))
+
+
+def question(one: Comparison) -> str:
+    """What is asked, such as `Dice, size under 1 %`."""
+    name = NAMES.get(one["measure"], str(one["measure"]))
+    return f"{name}, {one['stratum']}" if one["stratum"] else name
+
+
+def drop(one: Comparison) -> str:
+    """What is lost, in points, or in px."""
+    return _number(one["drop"], one)
+
+
+def interval(one: Comparison) -> str:
+    """The interval of the drop, such as `-0.12 to 0.30`; a question mark where an end is not known."""
+    return " to ".join("?" if end is None else _number(end, one) for end in (one["low"], one["high"]))
+
+
+def margin(one: Comparison) -> str:
+    """The margin in points; empty where the figure is told only."""
+    return "" if one["margin"] is None else _number(one["margin"], one)
+
+
+def answer(one: Comparison) -> str:
+    """The outcome; for INCONCLUSIVE the groups that would do."""
+    return f"{INCONCLUSIVE} ({_enough(one)})" if one["outcome"] == INCONCLUSIVE else str(one["outcome"] or "")
+
+
+def cell(one: Comparison) -> str:
+    """Two lines: the drop with its outcome, and the interval."""
+    return f"{drop(one)} {_mark(one)}\n{interval(one)}"
+
+
+def nth_judged(place: int, row: Row) -> str:
+    """The cell of the question at a place among those of all slices."""
+    return cell(judged(row)[place])
+
+
+def worst_stratum(row: Row) -> str:
+    """Three lines: the worst stratum's drop with its outcome, what was measured, and where."""
+    parts = by_stratum(row)
+    if not parts:
+        return "-"
+    worst = farthest(parts)
+    return f"{drop(worst)} {_mark(worst)}\n{NAMES[worst['measure']]}\n{worst['stratum']}"
+
+
+def _mark(one: Comparison) -> str:
+    return "?" if one["outcome"] == INCONCLUSIVE else str(one["outcome"])
+
+
+def _because(verdict: Mapping[str, Any]) -> str:
+    if verdict["reason"]:
+        return f" ({verdict['reason']})"
+    decisive = [one for one in verdict["comparisons"] if one["outcome"] == verdict["outcome"] != PASS]
+    if not decisive:
+        return ""
+    if verdict["outcome"] == FAIL:
+        parts = [f"{question(one)} loses {drop(one)} ({interval(one)}), {margin(one)} allowed" for one in decisive]
+    else:
+        parts = [f"{question(one)}: {_enough(one)}, {one['groups']} here" for one in decisive]
+    # Two reasons fill a line; the table has the rest.
+    more = f", and {len(parts) - 2} more" if len(parts) > 2 else ""
+    return f" ({'; '.join(parts[:2])}{more})"
+
+
+def _enough(one: Comparison) -> str:
+    return "too close to call" if one["groups_enough"] is None else f"{one['groups_enough']:,} groups would do"
+
+
+def _number(value: float, one: Comparison) -> str:
+    # Adding zero turns the minus zero of a tiny gain into zero.
+    return f"{round(value if one['measure'] == 'hd95_px' else 100.0 * value, 2) + 0.0:.2f}"
