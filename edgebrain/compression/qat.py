@@ -41,14 +41,15 @@ def train_quantization_aware(
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        with (folder / "stderr").open("wb") as said:
-            command = [sys.executable, "-m", "edgebrain.compression.qat", name]
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True)
+        command = [sys.executable, "-m", "edgebrain.compression.qat", name]
+        with (
+            (folder / "stderr").open("wb") as said,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True) as child,
+        ):
             try:
                 _follow(child, progress)
             finally:
                 child.kill()
-                child.wait()
         return _result(folder, child.returncode)
 
 
@@ -93,7 +94,6 @@ def _child(folder: Path) -> None:
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
-    from edgebrain.compression.exporters.tflite import full_integer
     from edgebrain.model.network import build, set_weights_by_layer
 
     task = json.loads((folder / "task.json").read_text())
@@ -105,7 +105,10 @@ def _child(folder: Path) -> None:
     single = tfmot.quantization.keras.quantize_model(build(spec, tf_keras, batch_size=1))
     single.set_weights(simulated.get_weights())
     converter = tf.lite.TFLiteConverter.from_keras_model(single)
-    full_integer(converter)
+    # The ranges stand in the graph. Asking for integer operators only would ask for calibration images too; that none
+    # is float is counted in the written file.
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
     (folder / "model.tflite").write_bytes(converter.convert())
 
 

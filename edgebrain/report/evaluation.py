@@ -34,7 +34,7 @@ def evaluation_text(report: Mapping[str, Any]) -> str:
     lines += [f"  {'':<11}" + "".join(f"{name:>12}" for name in names)]
     matrix = report["summary"]["confusion"]
     lines += [f"  {name:<11}" + "".join(f"{cell:>12}" for cell in row) for name, row in zip(names, matrix, strict=True)]
-    lines += ["overlaps are means over tumour slices; marked is the share of healthy slices with a lesion pixel"]
+    lines += ["overlaps: means over tumour slices; marked: healthy slices with a lesion pixel"]
     return "\n".join(lines)
 
 

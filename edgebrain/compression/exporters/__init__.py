@@ -21,6 +21,8 @@ EXPORTERS = {
     "openvino": "edgebrain.compression.exporters.openvino",
     "onnx": "edgebrain.compression.exporters.onnx",
 }
+# What tells the outputs apart: converters rename and reorder them.
+RANKS = {"mask": 4, "class": 2}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
-from edgebrain.compression.exporters import Exported
+from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.saved_model import INPUT, signature_of
 from edgebrain.errors import MissingExtra
 from edgebrain.graph import onnx as graph
@@ -165,9 +165,7 @@ def _first_quantizer(graph_: Any, name: str) -> tuple[set[str], Any]:
 
 
 def _output_name(model: Any, role: str) -> str:
-    """The mask has four dimensions, the class two."""
-    rank = 4 if role == "mask" else 2
-    return next(o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == rank)
+    return next(o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == RANKS[role])
 
 
 def _port(value: Any, scales: dict[str, tuple[float, int]]) -> Port:

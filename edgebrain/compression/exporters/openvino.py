@@ -11,7 +11,7 @@ import numpy as np
 
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
-from edgebrain.compression.exporters import Exported
+from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.errors import MissingExtra
 from edgebrain.graph import openvino as graph
 from edgebrain.quiet import quiet
@@ -95,8 +95,8 @@ def _name_border(model: Any) -> None:
 
 
 def _by_role(model: Any) -> list[Any]:
-    """Outputs in the order of ROLES: the mask has four dimensions, the class two."""
-    return sorted(model.outputs, key=lambda output: -len(output.shape))
+    """Outputs in the order of ROLES."""
+    return [next(output for output in model.outputs if len(output.shape) == RANKS[role]) for role in ROLES]
 
 
 def _port(node: Any, scale: float) -> Port:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
-from edgebrain.compression.exporters import Exported
+from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.errors import MissingExtra
 from edgebrain.graph import tflite as graph
 from edgebrain.quiet import quiet
@@ -27,32 +27,26 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     if calibration is not None:
-        full_integer(converter)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        # Integer operators only: conversion fails where one is not to be had.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
         converter.representative_dataset = lambda: ([tensor] for tensor in calibration.tensors())
     with quiet():
         content = converter.convert()
     return described(content)
 
 
-def full_integer(converter: Any) -> None:
-    """Ask for integer operators only, int8 at the border; conversion fails where one is not to be had."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-
-
 def described(content: bytes) -> Exported:
     """The file's border and operators, read back from its bytes.
 
-    Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; the signature tells them apart.
+    Converters name outputs StatefulPartitionedCall_1:1 and the like and reorder them; their rank tells them apart.
     """
     with quiet():
         interpreter = Interpreter(model_content=content)
-        runner = interpreter.get_signature_runner()
-    details = runner.get_output_details()
-    (given,) = runner.get_input_details().values()
-    outputs = {role: _port(next(details[name] for name in details if role in name)) for role in ROLES}
+    ports = [_port(detail) for detail in interpreter.get_output_details()]
+    outputs = {role: next(port for port in ports if len(port.shape) == RANKS[role]) for role in ROLES}
+    (given,) = interpreter.get_input_details()
     return Exported({"model.tflite": content}, _port(given), outputs, tuple(graph.operators(content)))
 
 
