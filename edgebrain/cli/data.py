@@ -1,4 +1,4 @@
-"""`edgebrain data summary` and `edgebrain data phantom`."""
+"""`edgebrain data summary`, `edgebrain data audit` and `edgebrain data phantom`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,47 @@ def phantom(
     with Bars() as bars:
         write_phantoms(out, count, seed, lambda done, total: bars.show("drawing", done, total))
     typer.echo(f"{out}: {count} phantom slices, seed {seed}")
+
+
+@app.command()
+def audit(
+    path: Annotated[Path, typer.Argument(help="Folder of a data set, or of any pictures.")],
+    groups: Annotated[Path | None, typer.Option(help="CSV `name,group`: patients; else the folder's own.")] = None,
+    split: Annotated[Path | None, typer.Option(help="A run's split.json, instead of the folder's sides.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write everything there; - for stdout.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with example pairs there.")] = None,
+    out_groups: Annotated[Path | None, typer.Option(help="Write groups for `edgebrain train --groups`.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Find what would flatter a model: copies, wrong labels and masks, shortcuts.
+
+    Example: edgebrain data audit brisc2025 --out-groups groups.csv --html audit.html
+    """
+    from edgebrain.cli.audit_text import print_audit
+    from edgebrain.cli.progress import Bars
+    from edgebrain.data.audit.page import audit_page
+    from edgebrain.data.audit.run import audit as run_audit
+    from edgebrain.files import canonical_json, refuse_to_overwrite, write_text
+
+    to_stdout = json == Path("-")
+    files = [file for file in (None if to_stdout else json, html, out_groups) if file is not None]
+    for file in files:
+        refuse_to_overwrite(file, force)
+    with Bars() as bars:
+        found = run_audit(path, groups, split, bars.show)
+    for file, text in (
+        (json, lambda: canonical_json(found.as_json())),
+        (html, lambda: audit_page(found)),
+        (out_groups, found.groups_csv),
+    ):
+        if file in files:
+            write_text(file, text())
+    if to_stdout:
+        typer.echo(canonical_json(found.as_json()), nl=False)
+        return
+    print_audit(found)
+    for file in files:
+        typer.echo(f"wrote {file}")
 
 
 def _print(found: Summary) -> None:

@@ -1,0 +1,83 @@
+"""The audit's tables for the terminal: worst first, within 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from edgebrain.data.audit.finding import Finding
+from edgebrain.data.audit.leakage import CopyFigures
+from edgebrain.data.audit.run import Audit
+from edgebrain.data.audit.shortcuts import Shortcut
+from edgebrain.report.table import UNKNOWN, score
+
+WIDTH, EXAMPLES = 80, 3
+
+
+def print_audit(found: Audit) -> None:
+    """Print an audit on stdout."""
+    screen = Console(width=WIDTH, highlight=False, markup=False, soft_wrap=False)
+    for line in _head(found):
+        screen.print(line)
+    if found.findings:
+        screen.print(_findings(found.findings))
+        for finding in found.findings:
+            _print_examples(screen, finding)
+    else:
+        screen.print("nothing was found")
+    if found.baselines is not None:
+        screen.print(_baselines(found.baselines))
+    if found.shortcuts:
+        screen.print(_shortcuts(found.shortcuts))
+    for line in found.notes:
+        screen.print(f"note: {line}")
+
+
+def _head(found: Audit) -> list[str]:
+    sides = ", ".join(f"{side} {count}" for side, count in found.sides.items()) or "none"
+    return [
+        f"{found.listing.root}: {len(found.listing.records)} slices, laid out as {found.listing.kind}",
+        f"sides: {sides}; groups: {len(set(found.groups))}",
+    ]
+
+
+def _findings(findings: Sequence[Finding]) -> Table:
+    table = _table("Findings, worst first", ("level", "finding", "count", "in"), right=(2,))
+    for finding in findings:
+        table.add_row(finding.level, finding.title, str(finding.count), finding.unit)
+    return table
+
+
+def _print_examples(screen: Console, finding: Finding) -> None:
+    screen.print(f"{finding.title} ({finding.count} {finding.unit})")
+    details = finding.details or ("",) * len(finding.items)
+    for names, detail in list(zip(finding.items, details, strict=True))[:EXAMPLES]:
+        screen.print(f"  {' = '.join(names) if len(names) > 1 else names[0]}{f' ({detail})' if detail else ''}")
+    screen.print(f"  -> {finding.advice}")
+
+
+def _baselines(figures: Sequence[CopyFigures]) -> Table:
+    heads = ("test slices", "n", "1-NN acc.", "with mask", "copied Dice")
+    table = _table("What copying the nearest training slice scores here", heads, right=(1, 2, 3, 4))
+    for one in figures:
+        table.add_row(one.part, str(one.slices), score(one.accuracy), str(one.masks), score(one.dice))
+    return table
+
+
+def _shortcuts(found: Sequence[Shortcut]) -> Table:
+    heads = ("told from", "accuracy", "majority", "tumour?", "majority", "")
+    table = _table("Classes told without the picture (5 folds by group)", heads, right=(1, 2, 3, 4))
+    for one in found:
+        sick = (score(one.tumour_accuracy), score(one.tumour_majority))
+        table.add_row(one.fact, score(one.accuracy), score(one.majority), *sick, "shortcut" if one.tells else UNKNOWN)
+    return table
+
+
+def _table(title: str, heads: Sequence[str], right: Sequence[int]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place in right else "left", overflow="fold")
+    return table

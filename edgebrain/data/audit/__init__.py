@@ -1,0 +1,1 @@
+"""What in a data set would flatter a model: copies, contradictions, broken masks, shortcuts, and what a leak is worth."""
