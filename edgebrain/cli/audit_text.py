@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,13 +20,15 @@ WIDTH, EXAMPLES = 80, 3
 
 def print_audit(found: Audit) -> None:
     """Print an audit on stdout."""
-    screen = Console(width=WIDTH, highlight=False, markup=False, soft_wrap=False)
+    screen = Console(width=WIDTH, highlight=False, markup=False)
     for line in _head(found):
         screen.print(line)
     if found.findings:
         screen.print(_findings(found.findings))
-        for finding in found.findings:
-            _print_examples(screen, finding)
+        for line in _examples(found.findings):
+            # Names are not broken, so that they can be copied.
+            screen.print(line, soft_wrap=True)
+        screen.print()
     else:
         screen.print("nothing was found")
     if found.baselines is not None:
@@ -51,12 +54,30 @@ def _findings(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def _print_examples(screen: Console, finding: Finding) -> None:
-    screen.print(f"{finding.title} ({finding.count} {finding.unit})")
-    details = finding.details or ("",) * len(finding.items)
-    for names, detail in list(zip(finding.items, details, strict=True))[:EXAMPLES]:
-        screen.print(f"  {' = '.join(names) if len(names) > 1 else names[0]}{f' ({detail})' if detail else ''}")
-    screen.print(f"  -> {finding.advice}")
+def _examples(findings: Sequence[Finding]) -> Iterator[str]:
+    """Up to three examples of each finding; an advice is given once, where it is first due."""
+    given: set[str] = set()
+    for finding in findings:
+        yield f"{finding.title}: {finding.count} {finding.unit}"
+        details = finding.details or ("",) * len(finding.items)
+        for names, detail in list(zip(finding.items, details, strict=True))[:EXAMPLES]:
+            yield from _example(names, detail)
+        if finding.advice not in given:
+            yield from wrap(finding.advice, WIDTH, initial_indent="  -> ", subsequent_indent="     ")
+        given.add(finding.advice)
+
+
+def _example(names: Sequence[str], detail: str) -> list[str]:
+    """On one line where it fits, else a line a name."""
+    tail = f"  ({detail})" if detail else ""
+    line = f"  {' = '.join(names)}{tail}"
+    if len(line) <= WIDTH:
+        return [line]
+    return (
+        [f"  {names[0]}", *(f"    = {name}" for name in names[1:-1]), f"    = {names[-1]}{tail}"]
+        if names[1:]
+        else [line]
+    )
 
 
 def _baselines(figures: Sequence[CopyFigures]) -> Table:

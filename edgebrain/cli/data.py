@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 SIZES_SHOWN = 6
+STDOUT = Path("-")
 
 
 @app.command()
@@ -73,24 +74,22 @@ def audit(
     from edgebrain.data.audit.run import audit as run_audit
     from edgebrain.files import canonical_json, refuse_to_overwrite, write_text
 
-    to_stdout = json == Path("-")
-    files = [file for file in (None if to_stdout else json, html, out_groups) if file is not None]
-    for file in files:
+    wanted = [file for file in (json, html, out_groups) if file is not None and file != STDOUT]
+    for file in wanted:
         refuse_to_overwrite(file, force)
     with Bars() as bars:
         found = run_audit(path, groups, split, bars.show)
-    for file, text in (
-        (json, lambda: canonical_json(found.as_json())),
-        (html, lambda: audit_page(found)),
-        (out_groups, found.groups_csv),
-    ):
-        if file in files:
-            write_text(file, text())
-    if to_stdout:
+    if json is not None and json != STDOUT:
+        write_text(json, canonical_json(found.as_json()))
+    if html is not None:
+        write_text(html, audit_page(found))
+    if out_groups is not None:
+        write_text(out_groups, found.groups_csv())
+    if json == STDOUT:
         typer.echo(canonical_json(found.as_json()), nl=False)
         return
     print_audit(found)
-    for file in files:
+    for file in wanted:
         typer.echo(f"wrote {file}")
 
 

@@ -50,7 +50,17 @@ def brisc(tmp_path: Path) -> Path:
 @pytest.fixture
 def real_brisc() -> Path:
     """The real BRISC 2025 folder, where this machine has one."""
-    root = Path(os.environ.get("EDGEBRAIN_REAL_DATA", "")) / "brisc2025"
+    return _real("brisc2025")
+
+
+@pytest.fixture
+def real_figshare() -> Path:
+    """Slices of the real Figshare set with their patients, where this machine has some."""
+    return _real("figshare")
+
+
+def _real(name: str) -> Path:
+    root = Path(os.environ.get("EDGEBRAIN_REAL_DATA", "")) / name
     if not os.environ.get("EDGEBRAIN_REAL_DATA") or not root.is_dir():
-        pytest.skip("EDGEBRAIN_REAL_DATA names no folder with brisc2025")
+        pytest.skip(f"EDGEBRAIN_REAL_DATA names no folder with {name}")
     return root

@@ -149,7 +149,7 @@ def _straddling(facts: Sequence[PictureFacts]) -> list[Finding]:
     mixed = {group: inside for group, inside in members.items() if len({f.record.folder for f in inside} - {""}) > 1}
     findings = []
     if mixed:
-        items = tuple(tuple(fact.record.name for fact in inside[:2]) for inside in mixed.values())
+        items = tuple(_one_of_each_side(inside) for inside in mixed.values())
         details = tuple(f"group {group}, {len(inside)} slices" for group, inside in mixed.items())
         advice = "train with `split = grouped` and these groups; figures on this split leak"
         findings += [
@@ -159,6 +159,11 @@ def _straddling(facts: Sequence[PictureFacts]) -> list[Finding]:
         advice = "such a set cannot be split: give the patient or the series of each slice"
         findings += [Finding("one-group", "wrong", "all slices are of one group", 1, "groups", advice)]
     return findings
+
+
+def _one_of_each_side(inside: Sequence[PictureFacts]) -> tuple[str, ...]:
+    first_on = {fact.record.folder: fact.record.name for fact in reversed(inside) if fact.record.folder}
+    return tuple(first_on[side] for side in sorted(first_on))
 
 
 def _missed_by_groups(facts: Sequence[PictureFacts], pairs: Sequence[Pair]) -> list[Finding]:

@@ -34,7 +34,8 @@ Progress = Callable[[int, int], None]
 class MaskFacts:
     """problem: why it cannot be read, or empty. width, height, lesion: pixels; lesion is what lies above the cut.
 
-    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask.
+    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask. levels:
+    how many grey levels it has.
     """
 
     file: str
@@ -45,6 +46,7 @@ class MaskFacts:
     lesion: int = 0
     darkest_lesion: int = 255
     brightest_rest: int = 0
+    levels: int = 0
 
 
 @dataclass(frozen=True)
@@ -191,5 +193,6 @@ def _look_at_mask(record: Record, shape: tuple[int, ...]) -> tuple[MaskFacts | N
         lesion=int(np.count_nonzero(lesion)),
         darkest_lesion=int(levels[levels > CUT].min(initial=255)),
         brightest_rest=int(levels[levels <= CUT].max(initial=0)),
+        levels=len(levels),
     )
     return facts, shrink(lesion.astype(np.uint8) * 255, SIDE, SIDE) if mask.shape == shape else None

@@ -1,7 +1,7 @@
 """Which pictures an audit looks at: a data set that edgebrain knows, or any folder of pictures.
 
-A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is a
-side, one more folder below it a class. Folders called `masks` hold the masks of the pictures beside them.
+A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is
+a side, one more folder below it a class. Folders called `masks` hold the masks of the pictures beside them.
 """
 
 from __future__ import annotations

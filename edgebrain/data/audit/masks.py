@@ -56,13 +56,14 @@ def _of_another_size(drawn: _Drawn) -> list[Finding]:
 
 
 def _too_dark(drawn: _Drawn) -> list[Finding]:
-    found = [
-        (fact.record.name, f"brightest level {mask.brightest_rest}")
-        for fact, mask in drawn
-        if mask.lesion == 0 and mask.brightest_rest > LOSSY or mask.lesion == 0 and 0 < mask.brightest_rest <= 4
-    ]
+    found = [(fact.record.name, f"brightest level {mask.brightest_rest}") for fact, mask in drawn if _is_too_dark(mask)]
     advice = f"lesion is what lies above {CUT}: write 255, not 1 or another number"
     return of_slices("mask-dark", "wrong", "masks that are not empty but read as empty", advice, found)
+
+
+def _is_too_dark(mask: MaskFacts) -> bool:
+    """A mask of 0 and 1, or of 0 and a dark grey. Noise of a lossy file has more levels, and stays low."""
+    return not mask.lesion and mask.brightest_rest > 0 and (mask.levels == 2 or mask.brightest_rest > LOSSY)
 
 
 def _not_binary(drawn: _Drawn) -> list[Finding]:
@@ -79,7 +80,7 @@ def _empty(drawn: _Drawn) -> list[Finding]:
     found = [
         (fact.record.name, fact.record.label)
         for fact, mask in drawn
-        if not mask.lesion and fact.record.label not in ("", HEALTHY)
+        if not mask.lesion and not _is_too_dark(mask) and fact.record.label not in ("", HEALTHY)
     ]
     return of_slices("mask-empty", "wrong", "empty masks of tumour slices", "draw them, or correct the label", found)
 

@@ -62,18 +62,18 @@ def _row(finding: Finding) -> tuple[str, ...]:
 def _figures(found: Audit) -> Iterable[str]:
     if found.baselines is not None:
         yield "<h2>What copying the nearest training slice scores here</h2>"
-        rows = [
+        copied = [
             (escape(one.part), str(one.slices), _score(one.accuracy), str(one.masks), _score(one.dice))
             for one in found.baselines
         ]
-        yield _table(("test slices", "n", "1-NN accuracy", "with mask", "copied-mask Dice"), rows, (1, 2, 3, 4))
+        yield _table(("test slices", "n", "1-NN accuracy", "with mask", "copied-mask Dice"), copied, (1, 2, 3, 4))
     if found.shortcuts:
         yield "<h2>Classes told without the picture</h2>"
-        rows = [
+        told = [
             (escape(one.fact), *map(_score, (one.accuracy, one.majority, one.tumour_accuracy, one.tumour_majority)))
             for one in found.shortcuts
         ]
-        yield _table(("told from", "accuracy", "majority", "tumour or not", "majority"), rows, (1, 2, 3, 4))
+        yield _table(("told from", "accuracy", "majority", "tumour or not", "majority"), told, (1, 2, 3, 4))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> str:
@@ -87,7 +87,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequenc
 
 
 def _examples(found: Audit, finding: Finding) -> str:
-    head = f"<h3>{escape(finding.title)}: {finding.count} {escape(finding.unit)}</h3><p class=soft>{escape(finding.advice)}"
+    head = f"<h3>{escape(finding.title)}: {finding.count} {escape(finding.unit)}</h3>"
+    head += f"<p class=soft>{escape(finding.advice)}"
     pairs = _pairs_of(found, finding)
     if pairs:
         return f"{head}<div class=pairs>{''.join(_figure(found, pair, detail) for pair, detail in pairs)}</div>"

@@ -1,4 +1,4 @@
-"""The audit as a whole: list, read, match, judge. What comes out can be printed, written as JSON, or shown as a page."""
+"""The audit as a whole: list, read, match, judge. The outcome can be printed, written as JSON, or shown as a page."""
 
 from __future__ import annotations
 
