@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Score a bundle on labelled slices: Dice, IoU, accuracy, F1, confusion.",
     "quantize": "Compress a run's model and export it: TFLite, OpenVINO, ONNX.",
     "bench": "Time and score bundles on a target, against their float parent.",
+    "compare": "Say what became slower or faster between two bench reports.",
     "predict": "Mask and class of pictures, offline.",
     "data": "Look at a data set, or write the phantom set.",
     "recipes": "List the shipped recipes, or copy one to edit.",

@@ -1,0 +1,35 @@
+"""`edgebrain compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Report of `edgebrain bench --json`.", metavar="A.json")],
+    second: Annotated[Path, typer.Argument(help="A later one.", metavar="B.json")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings there; - for stdout.")] = None,
+) -> None:
+    """Say what became slower or faster from one bench report to another, and what is no difference.
+
+    Refuses reports of unlike conditions (processor, threads, slices, protocol) and says which.
+
+    Example: edgebrain compare before.json after.json
+    """
+    from edgebrain.bench.compare import compare_reports
+    from edgebrain.bench.schema import read_report
+    from edgebrain.files import canonical_json, refuse_to_overwrite, write_json
+    from edgebrain.report.compare import compare_text
+
+    if json_file is not None and json_file != Path("-"):
+        refuse_to_overwrite(json_file, force=False)
+    found = compare_reports(read_report(first), read_report(second), (str(first), str(second)))
+    if json_file == Path("-"):
+        print(canonical_json(found), end="")
+        return
+    print(compare_text(found))
+    if json_file is not None:
+        write_json(json_file, found)
