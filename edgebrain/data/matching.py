@@ -42,7 +42,7 @@ COPY, CROPPED, NEAR = 0, 1, 2
 NEAR_FROM, COPY_FROM, CROPPED_FROM = 0.75, 0.95, 0.97
 NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 3
 
-_BAND, _DIRECTIONS = 12, 24
+_BAND, _DIRECTIONS = 16, 32
 _BLOCK = 256
 # A hard cut of the window was seen to leave 0.72 before the grey values are mapped.
 _MAPPED_FROM, _SURELY_COPY = 0.70, 0.97
@@ -228,7 +228,7 @@ def _is_copy(link: _Link | None) -> bool:
 def _described(details: np.ndarray) -> np.ndarray:
     """What all 8 states of a slice share: (n, 32, 32) float32 details to (n, coefficients) float32.
 
-    |c(u, v)| of the discrete cosine transform for 1 <= u + v <= 12. Where u and v differ, the pair |c(u, v)|, |c(v, u)|
+    |c(u, v)| of the discrete cosine transform for 1 <= u + v <= 16. Where u and v differ, the pair |c(u, v)|, |c(v, u)|
     is given as sum and difference, which a transposition does not change; scaled so that distances are kept.
     """
     size = np.abs(dctn(details, axes=(1, 2), norm="ortho")[:, : _BAND + 1, : _BAND + 1])
@@ -239,7 +239,7 @@ def _described(details: np.ndarray) -> np.ndarray:
 
 
 def _directions(described: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, (c,), and the principal directions with most spread, (c, 24 at most)."""
+    """Mean, (c,), and the principal directions with most spread, (c, 32 at most)."""
     mean = described.mean(axis=0)
     spread = np.cov(described - mean, rowvar=False, bias=True)
     return mean, np.linalg.eigh(spread)[1][:, : -_DIRECTIONS - 1 : -1].astype(np.float32)

@@ -1,1 +1,1 @@
-"""What in a data set would flatter a model: copies, contradictions, broken masks, shortcuts; and what leaks are worth."""
+"""What in a data set would flatter a model: copies, contradictions, broken masks, shortcuts, the worth of leaks."""

@@ -1,7 +1,8 @@
 """Which pictures an audit looks at: a data set that edgebrain knows, or any folder of pictures.
 
 A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is
-a side, one more folder below it a class. Folders called `masks` hold the masks of the pictures beside them.
+a side; where every picture lies in exactly one more folder, that is its class. Folders called `masks` hold the masks of
+the pictures beside them, folders called `images` say nothing.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ def _records(path: Path) -> tuple[str, tuple[Record, ...], list[Finding]]:
         )
     if not path.is_dir():
         scan(path)  # says what is wrong with it
-    pictures = sorted(found for found in path.rglob("*") if _is_picture(found.relative_to(path)))
+    pictures = [found for found in path.rglob("*") if _is_picture(found.relative_to(path))]
     if not pictures:
         raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(sorted(ENDINGS))} files")
-    return PLAIN, tuple(sorted((_plain(path, found) for found in pictures), key=lambda record: record.name)), []
+    return PLAIN, _plain_records(path, pictures), []
 
 
 def _is_known(path: Path) -> bool:
@@ -88,13 +89,26 @@ def _is_picture(place: Path) -> bool:
     return place.suffix.lower() in ENDINGS and not hidden and MASKS not in [part.lower() for part in place.parts[:-1]]
 
 
-def _plain(root: Path, picture: Path) -> Record:
-    folders = list(picture.relative_to(root).parts[:-1])
+def _plain_records(root: Path, pictures: list[Path]) -> tuple[Record, ...]:
+    places = [(picture, *_side_and_rest(picture.relative_to(root).parts[:-1])) for picture in pictures]
+    have_classes = all(len(rest) == 1 for _, _, rest in places)
+    records = [
+        Record(
+            name=picture.relative_to(root).as_posix(),
+            image_path=picture,
+            mask_path=next((mask for mask in _mask_places(picture) if mask.is_file()), None),
+            label=rest[0] if have_classes else "",
+            plane="",
+            folder=side,
+        )
+        for picture, side, rest in places
+    ]
+    return tuple(sorted(records, key=lambda record: record.name))
+
+
+def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
     side = SIDES.get(folders[0].lower(), "") if folders else ""
-    inner = [folder for folder in folders[bool(side) :] if folder.lower() != IMAGES]
-    mask = next((found for found in _mask_places(picture) if found.is_file()), None)
-    label = inner[0] if len(inner) == 1 else ""
-    return Record(picture.relative_to(root).as_posix(), picture, mask, label, "", folder=side)
+    return side, [folder for folder in folders[bool(side) :] if folder.lower() != IMAGES]
 
 
 def _mask_places(picture: Path) -> list[Path]:
