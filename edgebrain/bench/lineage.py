@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgebrain.bundle import MANIFEST, Bundle, find_bundles, open_bundle
@@ -21,15 +22,32 @@ def bundles_at(path: Path) -> list[Path]:
     return found
 
 
-def with_roots(paths: Sequence[Path]) -> tuple[list[Bundle], list[str]]:
-    """The bundles to measure, with the float roots of their lineages, and notes on what is missing.
+@dataclass(frozen=True)
+class Family:
+    """bundles: what to measure, without doubles, roots first. notes: sentences on what is missing.
+
+    roots: manifest hash of a bundle -> its float root, one of `bundles`; itself for a root. Bundles whose root is not
+    here are not in it.
+    """
+
+    bundles: tuple[Bundle, ...]
+    roots: Mapping[str, Bundle]
+    notes: tuple[str, ...]
+
+    def root(self, bundle: Bundle) -> Bundle | None:
+        """The float root of one of the bundles, or None."""
+        return self.roots.get(bundle.manifest_sha256)
+
+
+def with_roots(paths: Sequence[Path]) -> Family:
+    """The bundles to measure, with the float roots of their lineages.
 
     A root that was not named is looked for in the bundle's run folder and added, unless its library is not installed.
-    Returns: bundles without doubles, roots first. Raises BadBundle.
+    What lies between (a pruned parent) is looked up there too, and not measured. Raises BadBundle.
     """
     named = {bundle.manifest_sha256: bundle for bundle in map(open_bundle, dict.fromkeys(paths))}
     nearby = {bundle.manifest_sha256: bundle for bundle in _in_same_runs(named.values())}
-    roots: dict[str, Bundle] = {}
+    found: dict[str, Bundle] = {}
     notes = []
     for bundle in named.values():
         root = root_of(bundle, [*named.values(), *nearby.values()])
@@ -38,8 +56,12 @@ def with_roots(paths: Sequence[Path]) -> tuple[list[Bundle], list[str]]:
         elif root.manifest_sha256 not in named and not any(map(installed, READERS[root.format])):
             notes.append(f"{root.name}: not measured, because {root.format} is not installed; drops are not known")
         else:
-            roots[root.manifest_sha256] = root
-    return list({**roots, **named}.values()), list(dict.fromkeys(notes))
+            found[bundle.manifest_sha256] = named.get(root.manifest_sha256, root)
+    roots = {root.manifest_sha256: root for root in found.values()}
+    every = {**roots, **named}
+    # A root is its own, also where only its child was named.
+    parents = {**{sha256: every[root.manifest_sha256] for sha256, root in found.items()}, **roots}
+    return Family(tuple(every.values()), parents, tuple(dict.fromkeys(notes)))
 
 
 def root_of(bundle: Bundle, known: Sequence[Bundle]) -> Bundle | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgebrain.bench.judge import verdict_of
 from edgebrain.bench.lane import Lane
-from edgebrain.bench.lineage import root_of, with_roots
+from edgebrain.bench.lineage import Family, with_roots
 from edgebrain.bench.noise import doubts
 from edgebrain.bench.schema import SCHEMA
 from edgebrain.bench.slices import spread
@@ -51,10 +51,10 @@ def run_bench(
     Raises WorkerFailed: a worker died. AnswersDiffer: the timed run did not answer what the scored run did.
     BadBundle, MissingExtra, BadImage: what a worker or a record said.
     """
-    chosen, notes = with_roots(bundles)
+    family = with_roots(bundles)
     with ExitStack() as workers:
-        lanes = _open(chosen, threads, target, workers, progress)
-        for bundle in chosen:
+        lanes = _open(family.bundles, threads, target, workers, progress)
+        for bundle in family.bundles:
             _score(_first(lanes, bundle), records, progress)
         rounds = _time_in_turns(lanes, spread(records, queries), queries, progress)
         _share_scores(lanes, records, progress)
@@ -65,9 +65,9 @@ def run_bench(
     verdicts = []
     for done, lane in enumerate(scored):
         progress("judging", done, len(scored))
-        verdicts.append(verdict_of(lane, _root_lane(lane, lanes, chosen), declared))
+        verdicts.append(verdict_of(lane, _root_lane(lane, lanes, family), declared))
     progress("judging", len(scored), len(scored))
-    rows = [_row(lane, _root_lane(lane, lanes, chosen), _place(lane, scored), verdicts, target) for lane in lanes]
+    rows = [_row(lane, _root_lane(lane, lanes, family), _place(lane, scored), verdicts, target) for lane in lanes]
     return {
         "schema": SCHEMA,
         "environment": lanes[0].environment,
@@ -76,7 +76,7 @@ def run_bench(
         "data": dict(data or {"slices": len(records)}),
         "results": rows,
         "images": [_images(lane) for lane in scored],
-        "notes": notes + _same_answers(scored) + doubts(rows),
+        "notes": [*family.notes, *_same_answers(scored), *doubts(rows)],
     }
 
 
@@ -138,9 +138,9 @@ def _first(lanes: Sequence[Lane], bundle: Bundle) -> Lane:
     return next(lane for lane in lanes if lane.bundle is bundle)
 
 
-def _root_lane(lane: Lane, lanes: Sequence[Lane], bundles: Sequence[Bundle]) -> Lane | None:
+def _root_lane(lane: Lane, lanes: Sequence[Lane], family: Family) -> Lane | None:
     """The lane of the float root, which a lane is compared with: itself for a root, None where it is not here."""
-    root = root_of(lane.bundle, bundles)
+    root = family.root(lane.bundle)
     return None if root is None else lane if root is lane.bundle else _first(lanes, root)
 
 

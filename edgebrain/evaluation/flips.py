@@ -6,8 +6,11 @@ made what was seen surprising. With no flip at all among n groups its ends are -
 (3.8 / n at 95 %).
 
 Groups: a group counts as the mean of its slices, so that a group of four with one flip is a quarter of a flip. Such
-parts of flips vary less than whole ones; what is seen is written as whole flips of a smaller size (the size that has
-the same second moment), and Tango's interval for these is scaled back. With groups of one slice it is Tango's own.
+parts of flips vary less than whole ones; what is seen is written as whole flips of a smaller size, and Tango's interval
+for these is scaled back. With groups of one slice it is Tango's own. The size is the one that has the second moment of
+what was seen, but no smaller than that of single slices that flip anywhere (the mean of 1 / slices over all groups):
+one flip in a large group says nothing of the many small groups in which none has been seen yet. With no flip at all it
+is a whole group, for the copies of one picture flip together.
 """
 
 from __future__ import annotations
@@ -30,22 +33,26 @@ class Flips:
     size: float = 1.0
 
 
-def score_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+def score_interval(
+    values: np.ndarray, sizes: np.ndarray | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
     """Lower and upper end for the mean of differences.
 
-    Args: values: (n,) in [-1, 1], one a group: share of slices lost minus share won. confidence: in (0, 1).
+    Args: values: (n,) in [-1, 1], one a group: share of slices lost minus share won. sizes: (n,) slices of each group;
+    None for one each. confidence: in (0, 1).
     Returns: low, high in [-1, 1]. Raises BadData: no group, or a value outside [-1, 1].
     """
-    return flips_interval(count_flips(values), confidence)
+    return flips_interval(count_flips(values, sizes), confidence)
 
 
-def count_flips(values: np.ndarray) -> Flips:
-    """What was seen, as flips of one size. values: (n,) in [-1, 1]. Raises BadData."""
+def count_flips(values: np.ndarray, sizes: np.ndarray | None = None) -> Flips:
+    """What was seen, as flips of one size. Args: as `score_interval`. Raises BadData."""
     groups = np.asarray(values, dtype=np.float64)
     if groups.ndim != 1 or not len(groups) or not (np.abs(groups) <= 1.0).all():
         raise BadData(f"a score interval of {groups.shape} values", "pass (n,) in [-1, 1], at least one group")
     mass = float(np.abs(groups).sum())
-    size = float((groups**2).sum()) / mass if mass > 0.0 else 1.0
+    of_single_slices = 1.0 if sizes is None else float(np.mean(1.0 / np.asarray(sizes)))
+    size = max(of_single_slices, float((groups**2).sum()) / mass) if mass > 0.0 else 1.0
     lost, won = float(groups[groups > 0.0].sum()), -float(groups[groups < 0.0].sum())
     return Flips(lost / size, won / size, len(groups), size)
 

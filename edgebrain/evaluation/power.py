@@ -35,14 +35,16 @@ def groups_for_mean(values: np.ndarray, low: float, high: float, margin: float, 
     return _limited(len(values) * (half * longer / gap) ** 2)
 
 
-def groups_for_flips(values: np.ndarray, margin: float, confidence: float) -> int | None:
-    """Groups that would settle a difference of shares. values: (n,) in [-1, 1], one a group.
+def groups_for_flips(
+    values: np.ndarray, margin: float, confidence: float, sizes: np.ndarray | None = None
+) -> int | None:
+    """Groups that would settle a difference of shares. values, sizes: as of `flips.score_interval`.
 
     The flips are scaled to more groups, an unlucky POWER's worth of chance is added, and the interval is asked again:
     without a single flip there is no chance to add, and the answer is the rule of three.
     Returns: None where the drop is as good as on the margin.
     """
-    seen = count_flips(values)
+    seen = count_flips(values, sizes)
     below = float(np.mean(values)) < margin
     spread = float(np.std(values)) / seen.size * NormalDist().inv_cdf(POWER)
 

@@ -160,15 +160,19 @@ def outcome_of(low: float | None, high: float | None, margin: float) -> str:
     return INCONCLUSIVE
 
 
-def group_means_of(pairs: Sequence[Pair], measure: Measure) -> np.ndarray:
-    """What is lost, a mean for each group, (groups,) float64, by the groups' names; what is not known is left out."""
+def group_means_of(pairs: Sequence[Pair], measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+    """What is lost, a mean for each group, (groups,) float64, by the groups' names; what is not known is left out.
+
+    Returns: the means, and how many slices each is of, (groups,) int64.
+    """
     chosen = [(pair.before.group, measure.loss(pair)) for pair in pairs if measure.on(pair)]
     known = [(group, loss) for group, loss in chosen if not np.isnan(loss)]
     if not known:
-        return np.empty(0)
+        return np.empty(0), np.empty(0, dtype=np.int64)
     names, losses = zip(*known, strict=True)
     _, place = np.unique(names, return_inverse=True)
-    return np.bincount(place, weights=losses) / np.bincount(place)
+    sizes = np.bincount(place)
+    return np.bincount(place, weights=losses) / sizes, sizes
 
 
 def _by_strata(pairs: Sequence[Pair], margins: Margins, sampling: Sampling) -> list[Comparison | None]:
@@ -194,15 +198,15 @@ def _compare(
 ) -> Comparison | None:
     """The answer to one question; None where no slice can answer it."""
     measure = MEASURES[name]
-    values = group_means_of(pairs, measure)
+    values, sizes = group_means_of(pairs, measure)
     if not len(values):
         return None
-    low, high = _interval(values, measure.flips, sampling)
+    low, high = _interval(values, sizes, measure.flips, sampling)
     outcome = None if margin is None else outcome_of(low, high, margin)
     return Comparison(
         measure=name,
         stratum=stratum,
-        slices=sum(measure.on(pair) for pair in pairs),
+        slices=int(sizes.sum()),
         groups=len(values),
         drop=float(np.mean(values)),
         low=low,
@@ -210,26 +214,35 @@ def _compare(
         confidence=sampling.confidence,
         margin=margin,
         outcome=outcome,
-        groups_enough=_enough(values, measure.flips, low, high, margin, sampling) if outcome == INCONCLUSIVE else None,
+        groups_enough=_enough(values, sizes, measure.flips, (low, high), margin, sampling)
+        if margin is not None and outcome == INCONCLUSIVE
+        else None,
     )
 
 
-def _interval(values: np.ndarray, flips: bool, sampling: Sampling) -> tuple[float | None, float | None]:
+def _interval(
+    values: np.ndarray, sizes: np.ndarray, flips: bool, sampling: Sampling
+) -> tuple[float | None, float | None]:
     if len(values) < FEWEST_GROUPS:
         return None, None
     if flips:
-        return score_interval(values, sampling.confidence)
+        return score_interval(values, sizes, sampling.confidence)
     low, high = mean_interval(values, sampling.confidence, sampling.resamples, sampling.seed)
     return (float(low) if np.isfinite(low) else None), (float(high) if np.isfinite(high) else None)
 
 
 def _enough(
-    values: np.ndarray, flips: bool, low: float | None, high: float | None, margin: float | None, sampling: Sampling
+    values: np.ndarray,
+    sizes: np.ndarray,
+    flips: bool,
+    interval: tuple[float | None, float | None],
+    margin: float,
+    sampling: Sampling,
 ) -> int | None:
-    assert margin is not None, "only what is judged can be inconclusive"
-    if low is None and high is None and len(values) < FEWEST_GROUPS:
+    """Groups that would settle what these could not."""
+    if len(values) < FEWEST_GROUPS:
         return FEWEST_GROUPS
     if flips:
-        return groups_for_flips(values, margin, sampling.confidence)
-    ends = (-np.inf if low is None else low), (np.inf if high is None else high)
-    return groups_for_mean(values, *ends, margin, sampling.confidence)
+        return groups_for_flips(values, margin, sampling.confidence, sizes)
+    low, high = (open_end if end is None else end for end, open_end in zip(interval, (-np.inf, np.inf), strict=True))
+    return groups_for_mean(values, low, high, margin, sampling.confidence)

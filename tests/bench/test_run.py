@@ -185,15 +185,26 @@ def test_a_root_whose_library_is_missing_is_left_out_and_that_is_said(
 ) -> None:
     _, _, children = run_folder(tmp_path)
     monkeypatch.setattr(lineage, "installed", lambda name: name != "onnxruntime")
-    bundles, notes = lineage.with_roots([children[0].path])
-    assert [bundle.name for bundle in bundles] == ["tflite-float32"]
-    assert notes == ["float: not measured, because onnx is not installed; drops are not known"]
+    family = lineage.with_roots([children[0].path])
+    assert [bundle.name for bundle in family.bundles] == ["tflite-float32"]
+    assert family.root(family.bundles[0]) is None
+    assert list(family.notes) == ["float: not measured, because onnx is not installed; drops are not known"]
 
 
 def test_a_bundle_named_twice_is_measured_once(tmp_path: Path) -> None:
     run_path, root, _ = run_folder(tmp_path)
-    bundles, notes = lineage.with_roots([root.path, run_path / "float"])
-    assert [bundle.name for bundle in bundles] == ["float"] and notes == []
+    family = lineage.with_roots([root.path, run_path / "float"])
+    assert [bundle.name for bundle in family.bundles] == ["float"] and family.notes == ()
+    assert family.root(family.bundles[0]) is family.bundles[0]
+
+
+def test_a_pruned_parent_between_a_bundle_and_its_root_need_not_be_measured(tmp_path: Path) -> None:
+    run_path, root, _ = run_folder(tmp_path)
+    pruned = tiny_bundle(run_path / "bundles" / "pruned", lineage={"parent": root.manifest_sha256})
+    child = tiny_bundle(run_path / "bundles" / "child", precision="int8", lineage={"parent": pruned.manifest_sha256})
+    family = lineage.with_roots([child.path])
+    assert [bundle.name for bundle in family.bundles] == ["float", "child"]
+    assert [family.root(bundle).name for bundle in family.bundles] == ["float", "float"]
 
 
 def test_the_root_is_the_end_of_a_chain_and_a_ring_has_none(tmp_path: Path) -> None:
