@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from edgebrain.quiet import quiet
+
 LIBRARIES = ("edgebrain", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless")
 
 
@@ -33,7 +35,15 @@ def versions() -> dict[str, str]:
 
 
 def _has_accelerator() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
+    if keras.backend.backend() == "torch":
+        # Keras lists no devices on this backend.
+        import torch
+
+        return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+    # All devices: asking for a kind that is not there is an error in some backends, and a complaint in others.
+    with quiet():
+        devices = keras.distribution.list_devices()
+    return any(not str(device).startswith("cpu") for device in devices)
 
 
 def _cpu_computes_bfloat16() -> bool:
