@@ -1,6 +1,6 @@
 #!/bin/sh
 # The whole line: train, evaluate, quantize, bench, predict. On the built-in phantoms, or on the folder in DATA.
-# EPOCHS and COUNT shorten it.
+# EPOCHS shortens it.
 set -eu
 
 number=1
@@ -15,7 +15,8 @@ step() {
 step edgebrain train demo --out "$run" ${DATA:+--data "$DATA"} ${EPOCHS:+--epochs "$EPOCHS"}
 step edgebrain evaluate "$run/float" --split test
 step edgebrain quantize "$run" --int8
-step edgebrain bench "$run" --target cpu
+# 3 is a verdict, not an accident: a network of minutes may well lose more than half a point.
+step edgebrain bench "$run" --target cpu || [ $? -eq 3 ]
 if [ -n "${DATA:-}" ]; then
     picture=$(find "$DATA" -path '*test*' -name '*.jpg' | sort | head -n 1)
 else

@@ -46,7 +46,11 @@ def train(
         if resume is None:
             training.start_run(chosen, dataset, groups, run, listener)
         bars.say(f"{run}: {chosen.name} on {dataset.root}")
-        bundle = training.finish_run(run, dataset, listener)
+        try:
+            bundle = training.finish_run(run, dataset, listener)
+        except KeyboardInterrupt:
+            bars.say(f"stopped; every finished epoch is kept: edgebrain train --resume {run}")
+            raise
     _print_outcome(run, bundle)
 
 

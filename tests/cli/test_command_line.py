@@ -180,3 +180,19 @@ def test_evaluate_to_stdout_is_json_alone(trained: Trained, tmp_path: Path, caps
 def main_ok(*words: str) -> None:
     """`edgebrain WORDS` must end well."""
     assert run(*words) == 0
+
+
+def test_a_stopped_training_says_how_to_go_on(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgebrain.training import loop
+
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "finish_run", stopped)
+    assert run("train", str(trained.recipe), "--data", str(trained.phantoms), "--out", str(tmp_path / "run")) != 0
+    said = capsys.readouterr().err
+    assert f"edgebrain train --resume {tmp_path / 'run'}" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert (tmp_path / "run" / "run.json").is_file()
