@@ -58,8 +58,11 @@ def studentized(
     _check(table)
     columns = table.reshape(len(table), -1)
     mean = columns.mean(axis=0)
-    statistics = _t_statistics(columns - mean, resamples, seed)
-    error = columns.std(axis=0, ddof=1) / np.sqrt(len(columns))
+    centred = columns - mean
+    # The mean of equal values is off by rounding; what that leaves is no spread.
+    centred[np.abs(centred) <= 1e-12 * np.abs(mean)] = 0.0
+    statistics = _t_statistics(centred, resamples, seed)
+    error = centred.std(axis=0, ddof=1) / np.sqrt(len(columns))
     below, above = _tails(statistics, (1.0 - confidence) / 2.0)
     # 0 * inf would be NaN, where there is no spread there is nothing to widen.
     with np.errstate(invalid="ignore"):

@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgebrain.bench import lane
 from edgebrain.bench import slices as module
 from edgebrain.bench.schema import read_report
 from edgebrain.cli import main
 from edgebrain.data.sample import Dataset
 from tests.bench.shelf import records, run_folder
+from tests.runtime.tiny import tiny_bundle
 from tests.targets.processes import ends_soon
 
 
@@ -44,17 +48,92 @@ def test_without_a_bundle_the_newest_run_is_measured_and_named(run: Path, capsys
     assert "## Quality" in (run / "bench.md").read_text()
 
 
-def test_a_drop_above_the_limit_ends_with_3_after_the_report_is_written(
+def spoilt(monkeypatch: pytest.MonkeyPatch, dice: float) -> None:
+    """As if the int8 bundle had this Dice on every tumour."""
+    real = lane.Lane.score
+
+    def score(self: lane.Lane, *rest: Any) -> None:
+        real(self, *rest)
+        if self.bundle.precision == "int8":
+            self.scores = [replace(one, dice=dice) if one.is_tumour else one for one in self.scores]
+
+    monkeypatch.setattr(lane.Lane, "score", score)
+
+
+def many_tumours(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough groups for an interval."""
+    slices = tuple(records(run / "data", tumours=20, healthy=2))
+    monkeypatch.setattr(module, "open_dataset", lambda path: Dataset(path, "fake", slices))
+
+
+def test_a_drop_beyond_the_margin_ends_with_3_after_the_report_is_written(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many_tumours(run, monkeypatch)
+    spoilt(monkeypatch, 0.5)
+    bundle = str(run / "bundles" / "tflite-int8")
+    assert code_of(bundle, "--json", "kept.json") == 3
+    assert read_report(Path("kept.json"))["results"][1]["verdict"]["outcome"] == "FAIL"
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("FAIL: tflite-int8 on cpu (Dice loses ") for line in said)
+
+
+def test_what_the_data_cannot_tell_is_inconclusive_and_ends_with_0(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(str(run / "bundles" / "tflite-int8")) == 0
+    assert "INCONCLUSIVE: tflite-int8 on cpu" in capsys.readouterr().out
+
+
+def test_max_dice_drop_is_the_margin_of_the_mean_dice(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_tumours(run, monkeypatch)
+    spoilt(monkeypatch, 0.9)
+    bundle = str(run / "bundles" / "tflite-int8")
+    for margin, outcome in (("0.5", "PASS"), ("0.01", "FAIL")):
+        code_of(bundle, "--max-dice-drop", margin, "--json", "kept.json")
+        dice = read_report(Path("kept.json"))["results"][1]["verdict"]["comparisons"][0]
+        assert (dice["measure"], dice["margin"], dice["outcome"]) == ("dice", float(margin), outcome)
+
+
+def test_a_suite_is_read_before_anything_is_measured_and_kept_in_the_report(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = str(run / "bundles" / "tflite-int8")
-    assert code_of(bundle, "--max-dice-drop", "1.0", "--json", "kept.json") == 0
-    dropped = read_report(Path("kept.json"))["results"][-1]["drop"]["dice"]
+    Path("mine.toml").write_text("[margins]\ndice = 0.03\n")
+    assert code_of(bundle, "--suite", "mine.toml", "--json", "kept.json") == 0
+    suite = read_report(Path("kept.json"))["suite"]
+    assert (suite["name"], suite["source"], suite["margins"]["dice"]) == ("mine", "mine.toml", 0.03)
+    Path("mine.toml").write_text("[margins]\n")
+    Path("kept.json").unlink()
+    assert code_of(bundle, "--suite", "mine.toml", "--json", "kept.json") == 1
+    assert "mine.toml: declares no margin" in capsys.readouterr().err and not Path("kept.json").exists()
+
+
+def test_a_margin_that_cannot_be_tested_ends_with_3_where_it_was_asked_for(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orphan = tiny_bundle(run / "bundles" / "orphan", precision="int8", lineage={"parent": "0" * 64}).path
+    assert code_of(str(orphan)) == 0
+    assert code_of(str(orphan), "--max-dice-drop", "0.5") == 3
+    assert "orphan: its float parent is not here" in capsys.readouterr().err
+
+
+def test_two_reports_of_one_bundle_are_compared(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(run / "bundles" / "tflite-int8")
+    for name in ("a.json", "b.json"):
+        assert code_of(bundle, "--queries", "200", "--max-images", "3", "--json", name) == 0
     capsys.readouterr()
-    # The tiny network's int8 model answers a little differently from its float parent on these discs.
-    assert dropped != 0.0
-    assert code_of(bundle, "--max-dice-drop", "0.0", "--json", "kept.json") == (3 if dropped > 0 else 0)
-    assert Path("kept.json").is_file()
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", "a.json", "b.json", "--json", "found.json"])
+    assert not caught.value.code
+    said = capsys.readouterr().out
+    assert "tflite-int8 on cpu, 1 threads: " in said and "noise" in said
+    assert {row["bundle"] for row in json.loads(Path("found.json").read_text())["rows"]} == {"float", "tflite-int8"}
+    assert code_of(bundle, "--queries", "192", "--max-images", "3", "--json", "b.json") == 0
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", "a.json", "b.json"])
+    assert caught.value.code == 1
+    assert "unlike conditions: protocol.queries (200 | 192)" in capsys.readouterr().err
 
 
 def test_json_on_stdout_is_nothing_but_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,8 @@ def test_every_resample_draws_as_many_groups_as_there_are() -> None:
 def test_what_never_changes_has_an_interval_of_no_width() -> None:
     assert mean_interval(np.full(20, 0.25)) == (0.25, 0.25)
     assert mean_interval(np.zeros(20)) == (0.0, 0.0)
+    # A mean that rounding moves.
+    assert mean_interval(np.full(30, 0.9 - 0.7)) == pytest.approx((0.2, 0.2))
 
 
 def test_one_difference_among_zeros_leaves_the_upper_end_open() -> None:

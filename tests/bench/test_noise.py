@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgebrain.bench.noise import doubts, noise_of
+
+
+def block(predict_ns: int = 100, **after: Any) -> dict[str, Any]:
+    before = {"ticks": {"total": 0, "steal": 0}, "frequency_mhz": 600.0}
+    state = {"governor": "ondemand", "frequency_mhz": None, "temperature_c": None, "ticks": {"total": 100, "steal": 0}}
+    return {"predict_ns": [predict_ns] * 32, "before": before, "after": {**state, **after}}
+
+
+def noise(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"bundle": "a", "threads": 1, "noise": noise_of(blocks)}
+
+
+def test_clock_and_heat_are_told_as_they_were_under_load() -> None:
+    found = noise_of([block(frequency_mhz=2400.0, temperature_c=50.0), block(frequency_mhz=2300.0, temperature_c=61.5)])
+    assert found["frequency_mhz"] == [2300.0, 2400.0] and found["temperature_c"] == [50.0, 61.5]
+    assert found["governor"] == "ondemand" and found["steal_share"] == 0.0 and found["drift"] == 0.0
+
+
+def test_what_cannot_be_read_is_not_known() -> None:
+    assert set(noise_of([]).values()) == {None}
+    assert noise_of([block()])["frequency_mhz"] is None
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        (
+            [block(frequency_mhz=2400.0), block(frequency_mhz=1500.0)],
+            "throttled: the clock went between 2400 and 1500 MHz",
+        ),
+        ([block(temperature_c=82.0)], "hot: 82 degrees"),
+        ([block(ticks={"total": 100, "steal": 20})], "the host took 20 % of the CPU"),
+        ([block(100), block(100), block(130), block(130)], "drift +30 %"),
+    ],
+)
+def test_a_disturbed_row_is_called_noisy_with_its_reason(blocks: list[dict[str, Any]], words: str) -> None:
+    (note,) = doubts([noise(block()), noise(*blocks)])
+    assert note.startswith("noisy") and words in note and note.count(" at 1 ") == 1
+
+
+def test_a_quiet_row_raises_no_doubt() -> None:
+    assert doubts([noise(block(frequency_mhz=2400.0, temperature_c=70.0), block(frequency_mhz=2250.0))]) == []
