@@ -29,7 +29,7 @@ INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 # Share of the height and width that is cut off, and where what is left lies: 0 at the low edge, 1 at the high one.
 CROPS = ((0.05, 0.5, 0.5), (0.05, 0.0, 0.0), (0.05, 0.0, 1.0), (0.05, 1.0, 0.0), (0.05, 1.0, 1.0), (0.10, 0.5, 0.5))
 
-# Below this an alignment that starts from a shift is not worth refining; strangers stay below it.
+# A crop that is only shifted right reaches 0.93 and more; most strangers stay below 0.85, and refining is dear.
 _REFINED_FROM, _REFINED_ENOUGH = 0.70, 0.985
 _ECC_STEPS, _ECC_GAIN, _ECC_SMOOTH_PX = 30, 1e-4, 5
 # A refinement that stretches or squeezes more than this has lost its way.

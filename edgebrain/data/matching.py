@@ -40,14 +40,16 @@ COPY, CROPPED, NEAR = 0, 1, 2
 # (neighbours seldom exceed 0.94), and a crop laid over its source CROPPED_FROM: more, because an alignment with six
 # degrees of freedom flatters strangers too (up to 0.949 was seen).
 NEAR_FROM, COPY_FROM, CROPPED_FROM = 0.75, 0.95, 0.97
-NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 3
+NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 8
 
-_BAND, _DIRECTIONS = 16, 32
+# Highest frequency (u + v) and principal directions of a description: fine enough to survive a change of gamma, and
+# coarse enough to survive a shift by some pixels.
+_FINE, _COARSE = (16, 32), (10, 24)
 _BLOCK = 256
 # A hard cut of the window was seen to leave 0.72 before the grey values are mapped.
 _MAPPED_FROM, _SURELY_COPY = 0.70, 0.97
 # Correlations at 32 px from which a pair is looked at more closely: as it is, and with edges cut off.
-_COARSE_FLOOR, _CROP_FLOOR = 0.55, 0.40
+_COARSE_FLOOR, _CROP_FLOOR = 0.55, 0.45
 Progress = Callable[[int, int], None]
 _Link = tuple[int, int, float, int, int]
 
@@ -117,19 +119,17 @@ class _Search:
         # Half precision: 8 KiB a slice, and the rounding (0.0005) is far below what separates the thresholds.
         self._details = np.empty(self._thumbs.shape, dtype=np.float16)
         self._coarse = np.empty((len(rows), COARSE_SIDE, COARSE_SIDE), dtype=np.float16)
-        described = [self._read(start) for start in range(0, len(rows), _BLOCK)]
-        self._mean, self._axes = _directions(np.concatenate(described))
-        self._points = self._placed(np.concatenate(described))
-        self._tree = cKDTree(self._points)
+        for start in range(0, len(rows), _BLOCK):
+            self._read(start)
+        self._tree = _Tree(self._coarse, _FINE)
+        self._crop_tree = _Tree(self._coarse, _COARSE)
 
-    def _read(self, start: int) -> np.ndarray:
-        """Keep a block's thumbnails and details; return what all 8 states of each slice share."""
+    def _read(self, start: int) -> None:
+        """Keep a block's thumbnails and details."""
         place = slice(start, start + _BLOCK)
         self._thumbs[place] = [halved(np.asarray(self._images[row])) for row in self._rows[place]]
         self._details[place] = details_of(self._thumbs[place])
-        coarse = details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]]))
-        self._coarse[place] = coarse
-        return _described(coarse)
+        self._coarse[place] = details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]]))
 
     def links(self, progress: Progress | None) -> list[_Link]:
         """The links, between rows of the images."""
@@ -170,7 +170,7 @@ class _Search:
         for start in range(0, len(self._rows), _BLOCK):
             rows = range(start, min(start + _BLOCK, len(self._rows)))
             crops = details_of(np.concatenate([coarse_crops(self._thumbs[row]) for row in rows]))
-            nearest = self._nearest(self._placed(_described(crops)), CROP_NEIGHBOURS)
+            nearest = self._crop_tree.nearest(self._crop_tree.placed(crops), CROP_NEIGHBOURS)
             crops, nearest = (part.reshape(len(rows), len(CROPS), *part.shape[1:]) for part in (crops, nearest))
             for row, cut, others in zip(rows, crops, nearest, strict=True):
                 likely = self._likeliest(row, cut, others, known)
@@ -204,7 +204,7 @@ class _Search:
 
     def _partners(self) -> list[np.ndarray]:
         """For each slice its candidates among the later slices, sorted; each pair stands once."""
-        nearest = self._nearest(self._points, NEIGHBOURS + 1)
+        nearest = self._tree.nearest(self._tree.points, NEIGHBOURS + 1)
         rows = np.repeat(np.arange(len(self._rows)), nearest.shape[1])
         others = nearest.ravel()
         rows, others = rows[others >= 0], others[others >= 0]
@@ -212,34 +212,50 @@ class _Search:
         pairs = pairs[pairs[:, 0] < pairs[:, 1]]
         return np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, len(self._rows))))
 
-    def _nearest(self, points: np.ndarray, count: int) -> np.ndarray:
+
+class _Tree:
+    """Descriptions of slices, (n, directions) float32, in a KD-tree. fineness: as in _FINE."""
+
+    def __init__(self, coarse: np.ndarray, fineness: tuple[int, int]) -> None:
+        self._band, directions = fineness
+        described = np.concatenate([self._described(coarse[at : at + _BLOCK]) for at in range(0, len(coarse), _BLOCK)])
+        self._mean, self._axes = _directions(described, directions)
+        self.points = (described - self._mean) @ self._axes
+        self._tree = cKDTree(self.points)
+
+    def placed(self, details: np.ndarray) -> np.ndarray:
+        """Where slices would stand in the tree. details: (m, 32, 32)."""
+        placed: np.ndarray = (self._described(details) - self._mean) @ self._axes
+        return placed
+
+    def nearest(self, points: np.ndarray, count: int) -> np.ndarray:
         """The nearest slices of each point, (len(points), count) int64; where there are fewer, -1."""
         _, nearest = self._tree.query(points, k=np.arange(1, count + 1), workers=-1)
-        return np.where(nearest < len(self._rows), nearest, -1)
+        return np.where(nearest < len(self.points), nearest, -1)
 
-    def _placed(self, described: np.ndarray) -> np.ndarray:
-        return (described - self._mean) @ self._axes
+    def _described(self, details: np.ndarray) -> np.ndarray:
+        return _described(details.astype(np.float32), self._band)
 
 
 def _is_copy(link: _Link | None) -> bool:
     return link is not None and link[4] == COPY
 
 
-def _described(details: np.ndarray) -> np.ndarray:
+def _described(details: np.ndarray, band: int) -> np.ndarray:
     """What all 8 states of a slice share: (n, 32, 32) float32 details to (n, coefficients) float32.
 
-    |c(u, v)| of the discrete cosine transform for 1 <= u + v <= 16. Where u and v differ, the pair |c(u, v)|, |c(v, u)|
+    |c(u, v)| of the discrete cosine transform for 1 <= u + v <= band. Where u and v differ, the pair |c(u, v)|, |c(v, u)|
     is given as sum and difference, which a transposition does not change; scaled so that distances are kept.
     """
-    size = np.abs(dctn(details, axes=(1, 2), norm="ortho")[:, : _BAND + 1, : _BAND + 1])
+    size = np.abs(dctn(details, axes=(1, 2), norm="ortho")[:, : band + 1, : band + 1])
     down, right = (axis.ravel() for axis in np.indices(size.shape[1:]))
-    inside = (down <= right) & (down + right <= _BAND) & (down + right > 0)
+    inside = (down <= right) & (down + right <= band) & (down + right > 0)
     one, other = size[:, down[inside], right[inside]], size[:, right[inside], down[inside]]
     return np.concatenate([one + other, np.abs(one - other)], axis=1) / np.float32(np.sqrt(2.0))
 
 
-def _directions(described: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, (c,), and the principal directions with most spread, (c, 32 at most)."""
+def _directions(described: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, (c,), and the principal directions with most spread, (c, count at most)."""
     mean = described.mean(axis=0)
     spread = np.cov(described - mean, rowvar=False, bias=True)
-    return mean, np.linalg.eigh(spread)[1][:, : -_DIRECTIONS - 1 : -1].astype(np.float32)
+    return mean, np.linalg.eigh(spread)[1][:, : -count - 1 : -1].astype(np.float32)

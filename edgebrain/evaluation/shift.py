@@ -7,7 +7,7 @@ block (rounds are interleaved for that): a slow minute, or a slow evening, falls
 A difference counts as one only if it is larger than each of three things, the largest of which is called the noise:
   - its interval: Welch's t on the means of BATCHES consecutive blocks, which follow each other too closely to count
     one by one (batch means: Law and Kelton, Simulation Modeling and Analysis, 9.5);
-  - the disagreement of single blocks, twice their standard deviation with a partner and three times without. What the
+  - the disagreement of single blocks, twice their standard deviation with a partner and 3.25 times without. What the
     blocks of one run disagree about, another run as a whole can be off by: a process lies elsewhere in memory, the
     neighbours of a virtual machine come and go. No number of queries averages that away;
   - MATERIAL, half of the 5 % that must be found.
@@ -27,7 +27,7 @@ from edgebrain.errors import BadData
 BATCHES = 6
 FEWEST_BLOCKS = 6
 MATERIAL = 0.025
-WITH_PARTNER, ALONE = 2.0, 3.0
+WITH_PARTNER, ALONE = 2.0, 3.25
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,11 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
 
     The thread count holds for the process: TensorFlow reads it once, when it starts.
     """
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    if "keras" not in sys.modules:
+        # Later it would change nothing here, and reach child processes instead.
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+            os.environ[name] = str(threads)
+        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     try:
         import keras
     except ImportError as problem:

@@ -40,7 +40,7 @@ def test_what_single_blocks_disagree_about_is_noise_and_more_so_without_a_partne
     one, other = run(0, block=0.1), run(1, 1.12, block=0.1)
     together, alone = shift(one, other, has_partner=True), shift(one, other, has_partner=False)
     assert together.change == alone.change
-    assert np.log1p(alone.noise) == pytest.approx(1.5 * np.log1p(together.noise))
+    assert np.log1p(alone.noise) == pytest.approx(1.625 * np.log1p(together.noise))
     assert not together.found
 
 
