@@ -24,6 +24,7 @@ def evaluate(
     from edgebrain.bench.slices import choose_slices
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
+    from edgebrain.cli.sources import copying_line
     from edgebrain.files import canonical_json, write_bytes, write_json
     from edgebrain.report.evaluation import evaluation_text
     from edgebrain.report.plots import confusion_png
@@ -35,6 +36,7 @@ def evaluate(
     records, facts = choose_slices(run, data, split)
     with Bars() as bars:
         report = _scored(opened, records, facts, engine, threads, bars)
+        report["copying"] = _copying(run, facts, opened.input.shape[1])
     place = out or (run or Path()) / "evaluation" / f"{folder.name}-{split}"
     summary = report["summary"]
     picture = confusion_png(summary["confusion"], summary["classes"], f"{opened.name}, {split}")
@@ -47,7 +49,24 @@ def evaluate(
         write_json(json_file, report)
     print(f"{opened.name} on {facts['path']}, {split} side ({facts['source']})")
     print(evaluation_text(report))
+    if report["copying"] is not None:
+        print(copying_line(report["copying"]))
     print(f"{place}: evaluation.json, confusion.png")
+
+
+def _copying(run: Path | None, facts: dict[str, Any], side: int) -> dict[str, Any] | None:
+    """What copying the nearest training slice scores on the same slices; None where no training side is known."""
+    from edgebrain.data.audit.leakage import copy_baselines
+    from edgebrain.data.pack import open_pack
+    from edgebrain.data.readers import open_dataset
+    from edgebrain.data.split import Split
+
+    if run is None or facts["source"] != "the run's split" or facts["split"] not in ("val", "test"):
+        return None
+    split = Split.read(run / "split.json")
+    pack = open_pack(open_dataset(Path(facts["path"])), side)
+    train, judged = (pack.index(split.names_of(name)) for name in ("train", facts["split"]))
+    return copy_baselines(pack, train, judged)[0].as_json()
 
 
 def _scored(

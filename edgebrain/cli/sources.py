@@ -28,3 +28,9 @@ def open_run_data(run: dict[str, Any], data: Path | None) -> Dataset:
 
     groups = run["data"]["groups"]
     return open_dataset(data or Path(run["data"]["path"]), Path(groups) if groups else None)
+
+
+def copying_line(figures: dict[str, Any]) -> str:
+    """What copying the nearest training slice scores, as the line that stands beside a model's score."""
+    shown = {key: "-" if figures[key] is None else f"{figures[key]:.4f}" for key in ("dice", "accuracy")}
+    return f"copying the nearest training slice: Dice {shown['dice']}, class accuracy {shown['accuracy']}"

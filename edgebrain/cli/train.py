@@ -95,11 +95,14 @@ class _Listener:
 
 
 def _print_outcome(run: Path, bundle: Path) -> None:
+    from edgebrain.cli.sources import copying_line
     from edgebrain.errors import BadRun
     from edgebrain.files import read_json
 
-    figures = read_json(bundle / "scores.json", BadRun)["summary"]
+    scores = read_json(bundle / "scores.json", BadRun)
+    figures = scores["summary"]
     print(f"{bundle}: validation, native resolution:", end=" ")
     print(f"Dice {figures['dice']:.4f}, IoU {figures['iou']:.4f}, class accuracy {figures['accuracy']:.4f},", end=" ")
     print(f"healthy slices marked {figures['healthy_marked']:.3f}")
+    print(copying_line(scores["copying"]))
     print(f"{run / 'curves.png'}: curves\nnext: edgebrain quantize {run} --int8")

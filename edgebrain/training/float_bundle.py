@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from edgebrain.bundle import CLASSES, Bundle, Port, make_bundle, open_bundle, write_bundle
+from edgebrain.data.audit.leakage import copy_baselines
 from edgebrain.data.pack import Pack
 from edgebrain.data.sample import Record
 from edgebrain.data.split import Split
@@ -70,9 +71,9 @@ def write_float_bundle(
     manifest = float_manifest(f"{run.name}-float32", recipe.model.spec(), lineage)
     draft = make_bundle(run / "float", manifest, {WEIGHTS: weights})
     scores = score_records(open_session(draft), validation, progress)
-    return write_bundle(
-        draft.path, manifest, {WEIGHTS: weights, "scores.json": scores_json(scores, split.sha256, "val")}
-    )
+    copying = copy_baselines(pack, pack.index(split.names_of("train")), pack.index(split.names_of("val")))[0]
+    told = scores_json(scores, split.sha256, "val", {"copying": copying.as_json()})
+    return write_bundle(draft.path, manifest, {WEIGHTS: weights, "scores.json": told})
 
 
 def score_records(
@@ -86,9 +87,12 @@ def score_records(
     return scores
 
 
-def scores_json(scores: Sequence[ImageScore], split_sha256: str, side: str) -> bytes:
+def scores_json(
+    scores: Sequence[ImageScore], split_sha256: str, side: str, more: Mapping[str, Any] | None = None
+) -> bytes:
     """The content of scores.json: the summary, and the images it can be computed from again."""
     value = {
+        **(more or {}),
         "split_sha256": split_sha256,
         "side": side,
         "summary": summarise(scores),

@@ -196,3 +196,14 @@ def test_a_stopped_training_says_how_to_go_on(
     assert f"edgebrain train --resume {tmp_path / 'run'}" in " ".join(said.split())
     assert "Traceback" not in said
     assert (tmp_path / "run" / "run.json").is_file()
+
+
+def test_train_and_evaluate_tell_what_copying_scores(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_ok("evaluate", str(trained.run / "float"), "--out", str(tmp_path / "out"))
+    assert "copying the nearest training slice: Dice 0." in capsys.readouterr().out
+    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())["copying"]
+    stored = json.loads((trained.run / "float" / "scores.json").read_text())["copying"]
+    assert told["slices"] == 25 and 0.0 <= told["dice"] < 0.9
+    assert stored["accuracy"] is not None
