@@ -1,6 +1,6 @@
 """How far two outlines are apart: the 95th percentile Hausdorff distance and the surface Dice.
 
-Tools differ in these figures by up to tens of pixels for the same masks (Podobnik and Vrtovec 2024, arXiv 2410.02630),
+Tools differ in these figures by up to 100 mm for the same masks (Podobnik and Vrtovec 2024, arXiv 2410.02630),
 so there is one: google-deepmind/surface-distance 0.1 (Nikolov et al. 2018, arXiv 1809.04430), whose distances are
 weighted by the length of the outline that they belong to. Distances are in pixels of the slice's own size: the
 pictures that we judge carry no millimetres.

@@ -160,8 +160,8 @@ def _legend(report: Mapping[str, Any]) -> list[str]:
         f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of "
         f"one slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
         f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. Quality: means over groups (a patient, or the "
-        "copies of one picture), by slice: every slice counts once. x f32: times as fast as float32 on the same runtime, by lower quartile; p90 and p99: "
-        "upper bounds (MLPerf's early stopping rule).",
+        "copies of one picture); by slice: every slice counts once. x f32: times as fast as float32 on the same "
+        "runtime, by lower quartile; p90 and p99: upper bounds (MLPerf's early stopping rule).",
         f"Suite {suite['name']} ({suite['source']}): intervals hold at {100 * suite['sampling']['confidence']:g} %, "
         "those of the strata together (Bonferroni). PASS: inside the margin.",
     ]

@@ -32,6 +32,7 @@ EXTRAS = (
     Extra("openvino", ("openvino", "cv2"), "predict and bench OpenVINO bundles"),
     Extra("onnx", ("onnx", "onnxruntime", "cv2"), "predict and bench ONNX bundles"),
     Extra("data", ("cv2", "scipy"), "read data sets, write the phantom set"),
+    Extra("bench", ("surface_distance", "scipy"), "HD95 and surface Dice among the scores"),
     Extra("train", ("tensorflow", "keras", "matplotlib", "cv2", "scipy"), "train; bench the float Keras model"),
     Extra(
         "compress",

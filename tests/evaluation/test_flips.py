@@ -14,9 +14,12 @@ def flips(lost: int, won: int, groups: int) -> np.ndarray:
     return np.array([1.0] * lost + [-1.0] * won + [0.0] * (groups - lost - won))
 
 
-def test_tangos_interval_of_newcombes_example() -> None:
-    # Newcombe 1998 (Statistics in Medicine 17:2635), Table II: 36, 12, 2, 0; Tango 1998 gives 0.0611 to 0.3447.
-    assert score_interval(flips(12, 2, 50)) == pytest.approx((0.0611, 0.3447), abs=1e-4)
+@pytest.mark.parametrize(("lost", "won", "groups"), [(12, 2, 50), (1, 0, 400), (0, 3, 90), (5, 5, 60)])
+def test_the_ends_are_where_the_statistic_is_just_surprising(lost: int, won: int, groups: int) -> None:
+    low, high = score_interval(flips(lost, won, groups))
+    z = stats.norm.ppf(0.975)
+    assert score_statistic(lost, won, groups, high) == pytest.approx(-z, rel=1e-6)
+    assert score_statistic(lost, won, groups, low) == pytest.approx(z, rel=1e-6)
 
 
 @pytest.mark.parametrize("groups", [10, 391, 1000])
