@@ -38,8 +38,8 @@ def quantize(
     folder = run or newest_run()
     entry = read_run(folder)
     import_keras("quantizing", backend="tensorflow")
-    from edgebrain.compression.quantize import open_run
     from edgebrain.compression.quantize import quantize as compress
+    from edgebrain.compression.source import open_run
 
     with Bars() as bars:
         if run is None:

@@ -6,39 +6,31 @@ Each format's float32 sibling is written too: a speed-up is only fair against th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import keras
 
 from edgebrain.bundle import Bundle, make_bundle, write_bundle
 from edgebrain.compression.calibration import Calibration, choose_calibration
 from edgebrain.compression.exporters import Exported, exporter
 from edgebrain.compression.exporters.tflite import described
 from edgebrain.compression.gate import Answers, Verdict, answer, broken_output, judge, pass_or_refuse
-from edgebrain.compression.pruning import choose_channels, cut_channels
+from edgebrain.compression.narrow import keras_session, pruned
 from edgebrain.compression.qat import train_quantization_aware
 from edgebrain.compression.saved_model import save_model
-from edgebrain.data.pack import Pack, open_pack
-from edgebrain.data.sample import Dataset, Sample
-from edgebrain.data.split import Split
-from edgebrain.errors import BadBundle, BadRun, EdgebrainError
+from edgebrain.compression.source import Progress, Run
+from edgebrain.data.sample import Sample
+from edgebrain.errors import BadBundle, EdgebrainError
 from edgebrain.files import refuse_to_overwrite
 from edgebrain.graph import Operator, int8_mac_share
-from edgebrain.model.engine import KerasEngine
-from edgebrain.model.network import WEIGHTS, build, set_weights_by_layer, weights_by_layer, weights_bytes
+from edgebrain.model.network import weights_by_layer
 from edgebrain.model.spec import UNetSpec
 from edgebrain.quiet import quiet
-from edgebrain.recipe import QuantizeRecipe, TrainRecipe, load_train_recipe
-from edgebrain.runtime.session import Session, open_session
-from edgebrain.training.batches import Batches
-from edgebrain.training.float_bundle import float_manifest, open_float_model, scores_json
-from edgebrain.training.loop import Listener, compiled, learn_epoch
+from edgebrain.recipe import QuantizeRecipe
+from edgebrain.runtime.session import open_session
+from edgebrain.training.float_bundle import open_float_model, scores_json
 from edgebrain.training.precision import versions
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,37 +41,6 @@ class Outcome:
     bundle: Bundle | None
     verdict: Verdict | None
     error: EdgebrainError | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run with its data, opened for compression."""
-
-    path: Path
-    recipe: TrainRecipe
-    dataset: Dataset
-    groups: str | None
-    pack: Pack
-    split: Split
-
-    def gate_samples(self, count: int) -> list[Sample]:
-        """Validation slices for the gate, evenly drawn from the sorted side."""
-        names = self.split.names_of("val")
-        chosen = names[:: max(1, -(-len(names) // count))]
-        return [record.load() for record in self.dataset.named(chosen)]
-
-
-def open_run(path: Path, dataset: Dataset, groups: str | None, data_sha256: str, progress: Progress) -> Run:
-    """Open a finished run. Raises BadRun: unfinished, or the data are not the run's."""
-    if not (path / "float").is_dir():
-        raise BadRun(f"{path}: has no float bundle yet", f"finish it with `edgebrain train --resume {path}`")
-    recipe = load_train_recipe(str(path / "recipe.toml"))
-    pack = open_pack(dataset, recipe.model.side, lambda done, total: progress("reading slices", done, total))
-    if pack.sha256 != data_sha256:
-        raise BadRun(
-            f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data"
-        )
-    return Run(path, recipe, dataset, groups, pack, Split.read(path / "split.json"))
 
 
 def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[Outcome]:
@@ -93,9 +54,9 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
         refuse_to_overwrite(out / f"{name}-{variant}", force)
     samples = run.gate_samples(recipe.gate.slices)
     parent, model = open_float_model(run.path / "float")
-    parent_says = answer(_keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
+    parent_says = answer(keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
     if recipe.compress.prune:
-        parent, model, parent_says = _pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
+        parent, model, parent_says = pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
     calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
     task = _Task(run, recipe, out, force, parent, model, parent_says, samples, calibration, progress)
     with tempfile.TemporaryDirectory(prefix="edgebrain-saved-") as folder:
@@ -222,75 +183,6 @@ class _Task:
             "operators": _operator_counts(exported.operators),
             "lineage": lineage,
         }
-
-
-def _pruned(
-    run: Run,
-    recipe: QuantizeRecipe,
-    out: Path,
-    parent: Bundle,
-    model: Any,
-    parent_says: Answers,
-    samples: list[Sample],
-    force: bool,
-    progress: Progress,
-) -> tuple[Bundle, Any, Answers]:
-    """The narrower float model, fine-tuned, gated and written as a float bundle of its own."""
-    spec = UNetSpec.from_json(parent.manifest["model"])
-    weights = weights_by_layer(model)
-    narrow, small = cut_channels(spec, weights, choose_channels(spec, weights, recipe.compress.prune))
-    tuned = _finetuned(run, recipe, narrow, small, progress)
-    single = build(narrow, keras, batch_size=1)
-    set_weights_by_layer(single, weights_by_layer(tuned))
-    name = f"float-prune{round(recipe.compress.prune * 100)}"
-    lineage = {
-        **parent.lineage,
-        "parent": parent.manifest_sha256,
-        "recipe": {"name": recipe.name, "sha256": recipe.sha256},
-        "versions": versions(),
-    }
-    manifest = float_manifest(f"{run.path.name}-{name}", narrow, lineage)
-    contents = {WEIGHTS: weights_bytes(single)}
-    draft = make_bundle(out / name, manifest, contents)
-    says = answer(_keras_session(draft, single), samples, lambda d, t: progress("pruned model", d, t))
-    verdict = judge(parent_says, says, recipe.gate.pruned_dice_drop, recipe.gate.pruned_agreement)
-    pass_or_refuse(name, verdict, len(samples))
-    contents["scores.json"] = scores_json(says.scores, run.split.sha256, "val")
-    # The fine-tuned parent of bundles that a user may compare later: replaced together with its children.
-    return write_bundle(draft.path, manifest, contents, force=True), single, says
-
-
-def _finetuned(run: Run, recipe: QuantizeRecipe, spec: UNetSpec, weights: Mapping[str, Any], progress: Progress) -> Any:
-    train = replace(
-        run.recipe.train,
-        epochs=recipe.finetune.epochs,
-        learning_rate=recipe.finetune.learning_rate,
-        schedule="constant",
-    )
-    rows = run.pack.index(run.split.names_of("train"))
-    batches = Batches(run.pack, rows, train.batch, spec.classes, train.seed + 1, run.recipe.augment)
-    keras.utils.set_random_seed(train.seed)
-    model = build(spec, keras)
-    set_weights_by_layer(model, dict(weights))
-    compiled(model, train, len(batches), train.epochs)
-    for epoch in range(train.epochs):
-        learn_epoch(model, batches, epoch, train.epochs, _Finetuning(progress))
-    return model
-
-
-class _Finetuning(Listener):
-    """Passes the steps of fine-tuning on as one bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
-        self._progress("fine-tuning", (epoch - 1) * total + done, epochs * total)
-
-
-def _keras_session(bundle: Bundle, model: Any) -> Session:
-    """A session over a model that is in memory already."""
-    return Session(bundle, KerasEngine(model, keras.backend.backend(), keras.__version__, 0), 0)
 
 
 def _kept_float(operators: tuple[Operator, ...]) -> list[str]:

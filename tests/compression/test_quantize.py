@@ -46,7 +46,8 @@ class Quantized:
 
 
 def compress(trained: Trained, recipe: QuantizeRecipe, out: Path, run: Path | None = None) -> list[Any]:
-    from edgebrain.compression.quantize import open_run, quantize
+    from edgebrain.compression.quantize import quantize
+    from edgebrain.compression.source import open_run
 
     run = run or trained.run
     dataset = open_dataset(trained.phantoms)
