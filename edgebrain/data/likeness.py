@@ -31,6 +31,7 @@ CROPS = ((0.05, 0.5, 0.5), (0.05, 0.0, 0.0), (0.05, 0.0, 1.0), (0.05, 1.0, 0.0),
 
 # A crop that is only shifted right reaches 0.93 and more; most strangers stay below 0.85, and refining is dear.
 _REFINED_FROM, _REFINED_ENOUGH = 0.70, 0.985
+_HOPELESS = 0.5
 _ECC_STEPS, _ECC_GAIN, _ECC_SMOOTH_PX = 30, 1e-4, 5
 # A refinement that stretches or squeezes more than this has lost its way.
 _MOST_STRETCH = 1.15
@@ -83,9 +84,9 @@ def mapped_similarity(one: np.ndarray, other: np.ndarray) -> float:
     Args: one, other: (64, 64) uint8. Returns: the better way, at most 1.
     """
     shares = [np.cumsum(np.bincount(thumb.ravel(), minlength=256)) / thumb.size for thumb in (one, other)]
-    return max(
-        _correlation(_mapped(one, shares[0], shares[1]), other), _correlation(_mapped(other, shares[1], shares[0]), one)
-    )
+    there = _correlation(_mapped(one, shares[0], shares[1]), other)
+    # Clipping costs less than this: two that are so unlike one way are unlike the other way too.
+    return there if there < _HOPELESS else max(there, _correlation(_mapped(other, shares[1], shares[0]), one))
 
 
 def coarse_crops(thumb: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Which slices of a set show the same picture, or neighbouring slices of one head. Nothing here knows labels or files.
 
-1. Candidates. A slice without its slow brightness is described by the absolute values of its low cosine coefficients:
-   a mirror image changes only their signs, a quarter turn only swaps (u, v) with (v, u), so that all 8 states of a
-   picture have one description. The nearest ones in a KD-tree over a few principal directions are candidates.
+1. Candidates. A slice without its slow brightness is described by what its low cosine coefficients share in all 8
+   mirror and rotation states. The nearest ones in a KD-tree over a few principal directions are candidates.
 2. Each candidate is compared in all 8 states; where it comes near, once more with its grey values mapped.
 3. Crops. Each slice is described six times more with its edges cut off; what is near is laid over it and compared.
 
@@ -15,23 +14,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import dctn
 from scipy.spatial import cKDTree
 
 from edgebrain.data.likeness import (
-    COARSE_SIDE,
-    CROPS,
     DETAIL_SIDE,
     INVERSE,
-    STATES,
     aligned_similarity,
     coarse_crops,
     details_of,
     halved,
     in_state,
     mapped_similarity,
-    states,
 )
+from edgebrain.data.spectrum import BAND, described, in_all_states, spectra_of, unit
 from edgebrain.data.threads import opencv_alone
 from edgebrain.files import sha256_bytes
 
@@ -42,14 +37,16 @@ COPY, CROPPED, NEAR = 0, 1, 2
 NEAR_FROM, COPY_FROM, CROPPED_FROM = 0.75, 0.95, 0.97
 NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 8
 
-# Highest frequency (u + v) and principal directions of a description: fine enough to survive a change of gamma, and
-# coarse enough to survive a shift by some pixels.
+# Highest frequency (u + v) and number of principal directions of the descriptions: fine enough to survive a change of
+# gamma, and coarse enough to survive a shift by some pixels.
 _FINE, _COARSE = (16, 32), (10, 24)
 _BLOCK = 256
 # A hard cut of the window was seen to leave 0.72 before the grey values are mapped.
 _MAPPED_FROM, _SURELY_COPY = 0.70, 0.97
-# Correlations at 32 px from which a pair is looked at more closely: as it is, and with edges cut off.
-_COARSE_FLOOR, _CROP_FLOOR = 0.55, 0.45
+# Correlations of band-limited details from which a pair is looked at more closely: as it is (all of the band), and with
+# edges cut off (lower frequencies, which a shift by a pixel or two leaves alone).
+_NEAR_FLOOR, _CROP_FLOOR, _CROP_BAND = 0.60, 0.85, 12
+_STATES_TRIED = 2
 Progress = Callable[[int, int], None]
 _Link = tuple[int, int, float, int, int]
 
@@ -118,18 +115,18 @@ class _Search:
         self._thumbs = np.empty((len(rows), DETAIL_SIDE, DETAIL_SIDE), dtype=np.uint8)
         # Half precision: 8 KiB a slice, and the rounding (0.0005) is far below what separates the thresholds.
         self._details = np.empty(self._thumbs.shape, dtype=np.float16)
-        self._coarse = np.empty((len(rows), COARSE_SIDE, COARSE_SIDE), dtype=np.float16)
+        self._spectra = np.empty((len(rows), BAND + 1, BAND + 1), dtype=np.float32)
         for start in range(0, len(rows), _BLOCK):
             self._read(start)
-        self._tree = _Tree(self._coarse, _FINE)
-        self._crop_tree = _Tree(self._coarse, _COARSE)
+        self._units, self._low_units = unit(self._spectra, BAND), unit(self._spectra, _CROP_BAND)
+        self._tree, self._crop_tree = _Tree(self._spectra, *_FINE), _Tree(self._spectra, *_COARSE)
 
     def _read(self, start: int) -> None:
-        """Keep a block's thumbnails and details."""
+        """Keep a block's thumbnails, details and spectra."""
         place = slice(start, start + _BLOCK)
         self._thumbs[place] = [halved(np.asarray(self._images[row])) for row in self._rows[place]]
         self._details[place] = details_of(self._thumbs[place])
-        self._coarse[place] = details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]]))
+        self._spectra[place] = spectra_of(details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]])))
 
     def links(self, progress: Progress | None) -> list[_Link]:
         """The links, between rows of the images."""
@@ -147,10 +144,8 @@ class _Search:
     def _compared(self) -> Iterator[list[_Link]]:
         """For each slice, its links with later ones, both as they are."""
         for row, others in enumerate(self._partners()):
-            here = np.concatenate(list(states(self._coarse[row : row + 1]))).reshape(len(STATES), -1)
-            there = self._coarse[others].reshape(len(others), COARSE_SIDE**2)
-            values = here.astype(np.float32) @ there.astype(np.float32).T
-            near = np.flatnonzero(values.max(axis=0) >= _COARSE_FLOOR)
+            values = in_all_states(self._spectra[row : row + 1], BAND)[:, 0] @ self._units[others].T
+            near = np.flatnonzero(values.max(axis=0) >= _NEAR_FLOOR)
             pairs = zip(others[near].tolist(), values[:, near].argmax(axis=0).tolist(), strict=True)
             yield [link for other, state in pairs for link in self._judged(row, other, state)]
 
@@ -169,30 +164,30 @@ class _Search:
         """For each slice, its links with slices that it resembles when its edges are cut off; copies are passed by."""
         for start in range(0, len(self._rows), _BLOCK):
             rows = range(start, min(start + _BLOCK, len(self._rows)))
-            crops = details_of(np.concatenate([coarse_crops(self._thumbs[row]) for row in rows]))
+            crops = spectra_of(details_of(np.concatenate([coarse_crops(self._thumbs[row]) for row in rows])))
             nearest = self._crop_tree.nearest(self._crop_tree.placed(crops), CROP_NEIGHBOURS)
-            crops, nearest = (part.reshape(len(rows), len(CROPS), *part.shape[1:]) for part in (crops, nearest))
-            for row, cut, others in zip(rows, crops, nearest, strict=True):
-                likely = self._likeliest(row, cut, others, known)
+            crops, nearest = (part.reshape(len(rows), -1, *part.shape[1:]) for part in (crops, nearest))
+            for row, cut, near in zip(rows, crops, nearest, strict=True):
+                likely = self._likeliest(row, cut, np.unique(near).tolist(), known)
                 yield [link for other, crop, state in likely for link in self._crop_link(row, other, crop, state)]
 
     def _likeliest(
-        self, row: int, cut: np.ndarray, others: np.ndarray, known: dict[tuple[int, int], _Link]
-    ) -> list[tuple[int, int, int]]:
-        """The few candidates that a crop of the slice resembles most: (row, crop, state that the crop is then in).
+        self, row: int, cut: np.ndarray, near: list[int], known: dict[tuple[int, int], _Link]
+    ) -> Iterator[tuple[int, int, int]]:
+        """What is worth laying over a slice: candidates, each with a crop of the slice and the state that it is in.
 
-        cut: (6, 32, 32) details of the slice's crops. others: (6, candidates) rows, -1 for none.
+        Heads are nearly symmetric, so that the second likeliest state is tried too.
+        cut: spectra of its crops. near: rows, -1 for none.
         """
-        here = np.stack(list(states(cut)), axis=1).reshape(len(CROPS), len(STATES), -1)
-        there = self._coarse[others].reshape(*others.shape, -1).astype(np.float32)
-        values = here @ there.transpose(0, 2, 1)
-        best: dict[int, tuple[float, int, int]] = {}
-        for crop, place in np.argwhere(values.max(axis=1) >= _CROP_FLOOR).tolist():
-            other, state = int(others[crop, place]), int(values[crop, :, place].argmax())
-            if other not in (-1, row) and not _is_copy(known.get((min(row, other), max(row, other)))):
-                best[other] = max(best.get(other, (-1.0, 0, 0)), (float(values[crop, state, place]), crop, state))
-        ranked = sorted(best.items(), key=lambda item: (-item[1][0], item[0]))
-        return [(other, crop, state) for other, (_, crop, state) in ranked[:CROPS_TRIED]]
+        others = [n for n in near if n not in (-1, row) and not _is_copy(known.get((min(row, n), max(row, n))))]
+        # (state, crop, candidate)
+        values = in_all_states(cut, _CROP_BAND) @ self._low_units[others].T
+        ranked = np.argsort(-values.max(axis=(0, 1)), kind="stable")
+        for place in ranked[:CROPS_TRIED].tolist():
+            best = values[:, :, place].max(axis=1)
+            for state in np.argsort(-best, kind="stable")[:_STATES_TRIED].tolist():
+                if best[state] >= _CROP_FLOOR:
+                    yield others[place], int(values[state, :, place].argmax()), state
 
     def _crop_link(self, row: int, other: int, crop: int, state: int) -> list[_Link]:
         """The link of a slice with another one that is its crop in some state, if it is."""
@@ -214,18 +209,20 @@ class _Search:
 
 
 class _Tree:
-    """Descriptions of slices, (n, directions) float32, in a KD-tree. fineness: as in _FINE."""
+    """Descriptions of slices in a KD-tree. points: (n, directions)."""
 
-    def __init__(self, coarse: np.ndarray, fineness: tuple[int, int]) -> None:
-        self._band, directions = fineness
-        described = np.concatenate([self._described(coarse[at : at + _BLOCK]) for at in range(0, len(coarse), _BLOCK)])
-        self._mean, self._axes = _directions(described, directions)
-        self.points = (described - self._mean) @ self._axes
+    def __init__(self, spectra: np.ndarray, band: int, directions: int) -> None:
+        self._band = band
+        all_described = described(spectra, band)
+        self._mean = all_described.mean(axis=0)
+        spread = np.cov(all_described - self._mean, rowvar=False, bias=True)
+        self._axes = np.linalg.eigh(spread)[1][:, : -directions - 1 : -1].astype(np.float32)
+        self.points = (all_described - self._mean) @ self._axes
         self._tree = cKDTree(self.points)
 
-    def placed(self, details: np.ndarray) -> np.ndarray:
-        """Where slices would stand in the tree. details: (m, 32, 32)."""
-        placed: np.ndarray = (self._described(details) - self._mean) @ self._axes
+    def placed(self, spectra: np.ndarray) -> np.ndarray:
+        """Where slices would stand in the tree: (m, directions)."""
+        placed: np.ndarray = (described(spectra, self._band) - self._mean) @ self._axes
         return placed
 
     def nearest(self, points: np.ndarray, count: int) -> np.ndarray:
@@ -233,29 +230,6 @@ class _Tree:
         _, nearest = self._tree.query(points, k=np.arange(1, count + 1), workers=-1)
         return np.where(nearest < len(self.points), nearest, -1)
 
-    def _described(self, details: np.ndarray) -> np.ndarray:
-        return _described(details.astype(np.float32), self._band)
-
 
 def _is_copy(link: _Link | None) -> bool:
     return link is not None and link[4] == COPY
-
-
-def _described(details: np.ndarray, band: int) -> np.ndarray:
-    """What all 8 states of a slice share: (n, 32, 32) float32 details to (n, coefficients) float32.
-
-    |c(u, v)| of the discrete cosine transform for 1 <= u + v <= band. Where u and v differ, the pair |c(u, v)|, |c(v, u)|
-    is given as sum and difference, which a transposition does not change; scaled so that distances are kept.
-    """
-    size = np.abs(dctn(details, axes=(1, 2), norm="ortho")[:, : band + 1, : band + 1])
-    down, right = (axis.ravel() for axis in np.indices(size.shape[1:]))
-    inside = (down <= right) & (down + right <= band) & (down + right > 0)
-    one, other = size[:, down[inside], right[inside]], size[:, right[inside], down[inside]]
-    return np.concatenate([one + other, np.abs(one - other)], axis=1) / np.float32(np.sqrt(2.0))
-
-
-def _directions(described: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, (c,), and the principal directions with most spread, (c, count at most)."""
-    mean = described.mean(axis=0)
-    spread = np.cov(described - mean, rowvar=False, bias=True)
-    return mean, np.linalg.eigh(spread)[1][:, : -count - 1 : -1].astype(np.float32)
