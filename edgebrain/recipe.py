@@ -53,7 +53,8 @@ class SplitPart:
 class TrainPart:
     """precision: auto (bfloat16 where the processor computes it, else float32), float32 or bfloat16.
     schedule: cosine (to 1 % of the rate, after one epoch of warm-up) or constant. patience: epochs without a
-    better validation score before training stops. class_weight: weight of the class loss beside the Dice loss."""
+    better validation score before training stops. class_weight: weight of the class loss beside the Dice loss.
+    mask_cross_entropy: weight of the pixels' cross-entropy beside it, 0 for the Dice loss alone."""
 
     epochs: int = 50
     batch: int = 16
@@ -61,6 +62,7 @@ class TrainPart:
     schedule: str = "cosine"
     patience: int = 12
     class_weight: float = 1.0
+    mask_cross_entropy: float = 0.0
     precision: str = "auto"
     seed: int = 0
 

@@ -28,7 +28,8 @@ def train_quantization_aware(
 ) -> bytes:
     """Retrain with simulated INT8 and convert; returns the .tflite file.
 
-    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight, augment.
+    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight, mask_cross_entropy,
+    augment.
     Raises MissingExtra: tensorflow-model-optimization is not installed. WorkerFailed: the child died.
     """
     with tempfile.TemporaryDirectory(prefix="edgebrain-qat-") as name:
@@ -118,14 +119,14 @@ def _learn(model: Any, tf_keras: Any, spec: UNetSpec, task: dict[str, Any]) -> N
     from edgebrain.data.split import Split
     from edgebrain.recipe import AugmentPart
     from edgebrain.training.batches import Batches
-    from edgebrain.training.losses import dice_loss
+    from edgebrain.training.losses import mask_loss
 
     pack = open_pack(open_dataset(Path(task["data"]), task["groups"] and Path(task["groups"])), spec.side)
     rows = pack.index(Split.read(Path(task["split"])).names_of("train"))
     batches = Batches(pack, rows, task["batch"], spec.classes, task["seed"], AugmentPart(**task["augment"]))
     model.compile(
         optimizer=tf_keras.optimizers.Adam(task["learning_rate"]),
-        loss=[dice_loss, "categorical_crossentropy"],
+        loss=[mask_loss(task["mask_cross_entropy"]), "categorical_crossentropy"],
         loss_weights=[1.0, task["class_weight"]],
     )
     total = len(batches) * task["epochs"]

@@ -118,6 +118,7 @@ class _Task:
             "batch": train.batch,
             "seed": train.seed,
             "class_weight": train.class_weight,
+            "mask_cross_entropy": train.mask_cross_entropy,
             "augment": asdict(self.run.recipe.augment),
         }
         spec = UNetSpec.from_json(self.parent.manifest["model"])

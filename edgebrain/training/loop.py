@@ -29,7 +29,7 @@ from edgebrain.training.batches import Batches
 from edgebrain.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from edgebrain.training.curves import draw_curves
 from edgebrain.training.float_bundle import write_float_bundle
-from edgebrain.training.losses import dice_loss
+from edgebrain.training.losses import mask_loss
 from edgebrain.training.precision import compute_policy, versions
 
 HISTORY = "history.json"
@@ -135,8 +135,8 @@ def _fit_under_policy(recipe: TrainRecipe, pack: Pack, split: Split, run: Path, 
             "epoch": number + 1,
             "learning_rate": _rate(model),
             "loss": loss,
-            "train": measure(model, pack, sample, recipe.train.class_weight),
-            "val": measure(model, pack, rows["val"], recipe.train.class_weight),
+            "train": measure(model, pack, sample, recipe.train),
+            "val": measure(model, pack, rows["val"], recipe.train),
         }
         set_weights_by_layer(plain, weights_by_layer(model))
         state = _after_epoch(state, entry, model, weights_bytes(plain), run)
@@ -147,7 +147,7 @@ def compiled(model: Any, part: TrainPart, steps: int, epochs: int) -> Any:
     """The model with optimizer and losses, its optimizer's variables made. steps: batches an epoch."""
     model.compile(
         optimizer=keras.optimizers.Adam(_schedule(part, steps, epochs)),
-        loss=[dice_loss, "categorical_crossentropy"],
+        loss=[mask_loss(part.mask_cross_entropy), "categorical_crossentropy"],
         loss_weights=[1.0, part.class_weight],
         # Slower than the plain graph on CPUs; "auto" would turn it on for some backends.
         jit_compile=keras.backend.backend() == "jax",
@@ -171,7 +171,7 @@ def learn_epoch(model: Any, batches: Batches, number: int, epochs: int, listener
 
 
 def measure(
-    model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, class_weight: float, size: int = 32
+    model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, part: TrainPart, size: int = 32
 ) -> dict[str, float]:
     """Loss and the reference metrics at the network's size. rows: positions in the pack. size: slices a batch.
 
@@ -181,9 +181,11 @@ def measure(
     masks, labels = predicted(model, pack, rows, size)
     truth = pack.masks[rows]
     wanted = np.eye(labels.shape[1], dtype=np.float32)[pack.labels[rows]]
-    overlap_loss = keras.ops.convert_to_numpy(dice_loss(truth[..., None] / np.float32(255.0), masks[..., None]))
+    overlap_loss = keras.ops.convert_to_numpy(
+        mask_loss(part.mask_cross_entropy)(truth[..., None] / np.float32(255.0), masks[..., None])
+    )
     class_loss = -np.log(np.clip((labels * wanted).sum(axis=1), 1e-7, 1.0))
-    loss = float(overlap_loss.mean() + class_weight * class_loss.mean())
+    loss = float(overlap_loss.mean() + part.class_weight * class_loss.mean())
     drawn, real = masks >= 0.5, truth >= 128
     tumour = pack.labels[rows] != CLASSES.index(HEALTHY)
     overlap = {name: getattr(metrics, name)(drawn[tumour], real[tumour]) for name in OVERLAPS}

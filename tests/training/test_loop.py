@@ -23,7 +23,7 @@ from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData, BadRun, CannotWrite
 from edgebrain.evaluation.scores import ImageScore, summarise
-from edgebrain.recipe import load_train_recipe, replaced
+from edgebrain.recipe import TrainPart, load_train_recipe, replaced
 from tests.conftest import Trained
 
 KEYS = {"loss", "dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy", "healthy_marked"}
@@ -89,7 +89,7 @@ def test_epoch_figures_equal_an_independent_count(trained: Trained) -> None:
     pack = open_pack(open_dataset(trained.phantoms), 64)
     rows = pack.index(Split.read(trained.run / "split.json").names_of("val"))
     _, model = open_float_model(trained.run / "float")
-    found = measure(model, pack, rows, 1.0, size=1)
+    found = measure(model, pack, rows, TrainPart(), size=1)
     dices, ious = [], []
     labels = []
     for row in rows:

@@ -38,3 +38,18 @@ def test_each_slice_has_a_loss_of_its_own() -> None:
     good, bad = loss(truth, right_and_wrong)
     assert good < 1e-6
     assert bad > 0.95
+
+
+def test_pixel_cross_entropy_is_added_as_scikit_learn_counts_it() -> None:
+    from keras import ops
+    from sklearn.metrics import log_loss
+
+    from edgebrain.training.losses import mask_loss
+
+    rng = np.random.default_rng(2)
+    truth, predicted = rng.random((3, 8, 8, 1)) < 0.4, rng.uniform(0.05, 0.95, (3, 8, 8, 1))
+    pair = truth.astype(np.float32), predicted.astype(np.float32)
+    alone, both = (ops.convert_to_numpy(mask_loss(weight)(*pair)) for weight in (0.0, 2.0))
+    np.testing.assert_allclose(alone, loss(truth[..., 0], predicted[..., 0]), rtol=1e-6)
+    expected = [log_loss(t.ravel(), p.ravel()) for t, p in zip(truth, predicted, strict=True)]
+    np.testing.assert_allclose((both - alone) / 2.0, expected, rtol=1e-4)
