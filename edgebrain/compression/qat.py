@@ -28,8 +28,8 @@ def train_quantization_aware(
 ) -> bytes:
     """Retrain with simulated INT8 and convert; returns the .tflite file.
 
-    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight, mask_cross_entropy,
-    augment.
+    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight,
+    mask_cross_entropy, augment.
     Raises MissingExtra: tensorflow-model-optimization is not installed. WorkerFailed: the child died.
     """
     with tempfile.TemporaryDirectory(prefix="edgebrain-qat-") as name:

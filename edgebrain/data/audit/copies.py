@@ -151,7 +151,7 @@ def _straddling(facts: Sequence[PictureFacts]) -> list[Finding]:
     if mixed:
         items = tuple(_one_of_each_side(inside) for inside in mixed.values())
         details = tuple(f"group {group}, {len(inside)} slices" for group, inside in mixed.items())
-        advice = "train with `split = grouped` and these groups; figures on this split leak"
+        advice = "`edgebrain train` deals whole groups: do so, and trust no figure on these sides"
         findings += [
             Finding("group-across", "leak", "given groups on two sides", len(mixed), "groups", advice, items, details)
         ]
