@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,3 +74,36 @@ def test_growing_keeps_the_range_and_the_size_asked_for() -> None:
     grown = resize_exact(grey(16, 16), 100, 37)
     assert grown.shape == (100, 37)
     assert grown.min() >= grey(16, 16).min() and grown.max() <= grey(16, 16).max()
+
+
+def bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear resize in float64, pixel centres at halves, edges repeated: an independent reference."""
+    rows, columns = image.shape
+
+    def taps(size: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        place = np.clip((np.arange(target) + 0.5) * size / target - 0.5, 0, size - 1)
+        low = np.floor(place).astype(int)
+        return low, np.minimum(low + 1, size - 1), place - low
+
+    top, bottom, down = taps(rows, height)
+    left, right, across = taps(columns, width)
+    real = image.astype(np.float64)
+    upper = real[top][:, left] * (1 - across) + real[top][:, right] * across
+    lower = real[bottom][:, left] * (1 - across) + real[bottom][:, right] * across
+    return np.floor(upper * (1 - down[:, None]) + lower * down[:, None] + 0.5)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (256, 384), (300, 500)])
+def test_resizing_is_bilinear_rounded_once(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (217, 369), dtype=np.uint8)
+    off = np.abs(resize_exact(image, *size) - bilinear(image, *size))
+    # OpenCV's usual INTER_LINEAR is off by one in 13 to 18 % of these pixels, and in others on another processor.
+    assert off.max() <= 1
+    assert (off > 0).mean() < 0.01
+
+
+def test_the_bytes_are_the_same_on_every_processor() -> None:
+    numbers = (np.arange(301 * 207, dtype=np.uint64) * 2654435761 + 12345) >> np.uint64(13)
+    image = (numbers % 256).astype(np.uint8).reshape(301, 207)
+    assert hashlib.sha256(shrink(image, 128, 128).tobytes()).hexdigest()[:16] == "2830530fb553bd50"
+    assert hashlib.sha256(resize_exact(image[:128, :128], 217, 369).tobytes()).hexdigest()[:16] == "7fa4b181e5dd40cd"
