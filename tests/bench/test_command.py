@@ -185,7 +185,10 @@ def test_the_figures_are_printed_even_where_the_report_cannot_be_written(
 
 def test_ctrl_c_ends_the_workers_too(run: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom edgebrain.bench import slices\nfrom edgebrain.cli import main\n"
+        "import signal, sys\nfrom pathlib import Path\n"
+        "from edgebrain.bench import slices\nfrom edgebrain.cli import main\n"
+        # A shell's background job hands down that Ctrl-C is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from edgebrain.data.sample import Dataset\nfrom tests.bench.shelf import records\n"
         "found = tuple(records(Path('data')))\n"
         "slices.open_dataset = lambda path: Dataset(path, 'fake', found)\n"
@@ -198,7 +201,10 @@ def test_ctrl_c_ends_the_workers_too(run: Path) -> None:
         assert bench.poll() is None
         os.sched_yield()
     bench.send_signal(signal.SIGINT)
-    said = bench.communicate(timeout=60)[1]
+    try:
+        said = bench.communicate(timeout=60)[1]
+    finally:
+        bench.kill()
     assert bench.returncode != 0 and "Traceback" not in said
     assert all(ends_soon(int(pid)) for pid in workers)
 
