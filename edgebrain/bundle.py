@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.errors import BadBundle
-from edgebrain.files import canonical_json, read_json, sha256_bytes, write_files
+from edgebrain.files import canonical_json, read_json, sha256_bytes, sha256_json, write_files
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+CALIBRATION = "calibration.csv"
 FORMATS = ("keras", "tflite", "openvino", "onnx")
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 ROLES = ("mask", "class")
 CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")
+AGAIN = "write the bundle again with `edgebrain quantize`"
+# Of the 256 grey values, or of as many probabilities, an 8-bit tensor with a sound scale keeps all or nearly all apart.
+FEWEST_LEVELS = 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,16 @@ class Port:
             "scale": self.scale,
             "zero_point": self.zero_point,
         }
+
+    @property
+    def levels(self) -> int | None:
+        """How many of its stored values lie in [0, 1], where grey values and probabilities lie; None for float."""
+        if self.dtype.startswith("float"):
+            return None
+        low, high = (0, 255) if self.dtype == "uint8" else (-128, 127)
+        first = max(low, self.zero_point)
+        last = min(high, self.zero_point + int(1.0 / self.scale + 1e-6))
+        return max(0, last - first + 1)
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Port:
@@ -115,7 +129,8 @@ class Bundle:
 def open_bundle(path: Path) -> Bundle:
     """Read and verify a bundle.
 
-    Raises BadBundle: not a bundle, a newer schema, a missing or changed file, or a manifest that lacks a part.
+    Raises BadBundle: not a bundle, a newer schema, a missing or changed file, a manifest that lacks a part, means
+    something impossible, or was edited.
     """
     source = path / MANIFEST
     if not source.is_file():
@@ -123,16 +138,17 @@ def open_bundle(path: Path) -> Bundle:
             f"{path}: is not a bundle (no {MANIFEST})",
             "pass a folder made by `edgebrain train` or `edgebrain quantize`",
         )
-    manifest = read_json(source, BadBundle, "write the bundle again with `edgebrain quantize`")
+    manifest = read_json(source, BadBundle, AGAIN)
     _check_schema(source, manifest)
     contents = {entry["name"]: _verified(path, entry) for entry in manifest["files"]}
     bundle = Bundle(path, manifest, contents, sha256_bytes(source.read_bytes()))
     _check_parts(source, bundle)
+    _check_seal(source, bundle)
     return bundle
 
 
 def make_bundle(path: Path, manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> Bundle:
-    """A bundle in memory, checked but not written; schema and file list are added to the manifest here.
+    """A bundle in memory, checked but not written; schema, file list and the manifest's own hash are added here.
 
     path: where it would lie. Raises BadBundle: the manifest lacks a part.
     """
@@ -141,6 +157,7 @@ def make_bundle(path: Path, manifest: Mapping[str, Any], contents: Mapping[str, 
         for name, content in sorted(contents.items())
     ]
     full = {**manifest, "schema": SCHEMA, "files": files}
+    full["sha256"] = _seal(full)
     bundle = Bundle(path, full, dict(contents), sha256_bytes(canonical_json(full).encode()))
     _check_parts(path / MANIFEST, bundle)
     return bundle
@@ -164,14 +181,14 @@ def find_bundles(root: Path) -> list[Path]:
 
 def _check_schema(source: Path, manifest: Any) -> None:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
-        raise BadBundle(f"{source}: has no schema number", "write the bundle again with `edgebrain quantize`")
+        raise BadBundle(f"{source}: has no schema number", AGAIN)
     if manifest["schema"] > SCHEMA:
         raise BadBundle(
             f"{source}: schema {manifest['schema']} is newer than {SCHEMA}, the newest this edgebrain reads",
             "pip install --upgrade edgebrain",
         )
     if not isinstance(manifest.get("files"), list):
-        raise BadBundle(f"{source}: lists no files", "write the bundle again with `edgebrain quantize`")
+        raise BadBundle(f"{source}: lists no files", AGAIN)
 
 
 def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:
@@ -196,16 +213,87 @@ def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:
 
 
 def _check_parts(source: Path, bundle: Bundle) -> None:
-    again = "write the bundle again with `edgebrain quantize`"
     try:
         known = bundle.format in FORMATS and bundle.precision in PRECISIONS
         ports = [bundle.input, *(bundle.output(role) for role in ROLES)]
-        complete = (
-            bool(bundle.classes) and 0.0 < bundle.threshold < 1.0 and bool(bundle.name) and bundle.lineage is not None
-        )
+        complete = bool(bundle.classes) and bool(bundle.name) and bundle.lineage is not None
+        _check_threshold(source, bundle)
     except (KeyError, TypeError, ValueError) as problem:
-        raise BadBundle(f"{source}: lacks or garbles {problem}", again) from problem
+        raise BadBundle(f"{source}: lacks or garbles {problem}", AGAIN) from problem
     if not known:
-        raise BadBundle(f"{source}: format {bundle.format}, precision {bundle.precision} is not known", again)
+        raise BadBundle(f"{source}: format {bundle.format}, precision {bundle.precision} is not known", AGAIN)
     if not complete or any(port.scale <= 0 or any(side < 1 for side in port.shape) for port in ports):
-        raise BadBundle(f"{source}: holds an impossible shape, scale or threshold", again)
+        raise BadBundle(f"{source}: holds an impossible shape or scale, or no class", AGAIN)
+    _check_roles(source, bundle)
+    _check_scales(source, bundle)
+    _check_calibration(source, bundle)
+
+
+def _check_threshold(source: Path, bundle: Bundle) -> None:
+    """Probabilities have 255 steps: at a threshold within the first one, whatever is not 0 would be lesion."""
+    if not 1.0 / 255.0 < bundle.threshold < 1.0:
+        raise BadBundle(
+            f"{source}: the mask's threshold is {bundle.threshold:g}: "
+            + ("nothing would be lesion" if bundle.threshold >= 1.0 else "every pixel above 0 would be lesion"),
+            "a probability is cut at 0.5: set postprocess.threshold where the bundle is written",
+        )
+
+
+def _check_roles(source: Path, bundle: Bundle) -> None:
+    mask, label = (bundle.output(role).shape for role in ROLES)
+    count = (1, len(bundle.classes))
+    if mask == count and len(label) == 4:
+        raise BadBundle(f"{source}: the outputs are swapped: 'mask' has shape {mask}, 'class' {label}", AGAIN)
+    if len(mask) != 4 or mask[0] != 1 or mask[3] != 1 or label != count:
+        raise BadBundle(
+            f"{source}: the outputs have shapes {mask} and {label}, "
+            f"not (1, height, width, 1) for 'mask' and {count} for 'class'",
+            AGAIN,
+        )
+
+
+def _check_scales(source: Path, bundle: Bundle) -> None:
+    """8-bit tensors hold grey values and probabilities, from 0 to 1, in steps fine enough to tell them apart."""
+    levels = bundle.input.levels
+    if levels is not None and levels < FEWEST_LEVELS:
+        raise BadBundle(
+            f"{source}: the input's scale is {bundle.input.scale:g}: grey values come as 0 to 1, and only {levels} of "
+            "256 would be told apart",
+            "calibrate and export with grey values divided by 255, as `runtime.transform` gives them",
+        )
+    for role in ROLES:
+        port = bundle.output(role)
+        if port.levels is not None and port.levels < FEWEST_LEVELS:
+            forgotten = port.scale == 1.0
+            raise BadBundle(
+                f"{source}: output {role!r} is {port.dtype} with scale {port.scale:g}: "
+                + (
+                    "its dequantization was forgotten"
+                    if forgotten
+                    else "it holds scores, not probabilities from 0 to 1"
+                ),
+                "write scale and zero point of the file's output into the manifest"
+                if forgotten
+                else "export the model with its sigmoid and softmax",
+            )
+
+
+def _check_calibration(source: Path, bundle: Bundle) -> None:
+    stated, listed = bundle.lineage.get("calibration_sha256"), bundle.contents.get(CALIBRATION)
+    if listed is not None and stated is not None and sha256_bytes(listed) != stated:
+        raise BadBundle(
+            f"{source.parent / CALIBRATION}: was changed after the calibration: its hash is not the lineage's",
+            "copy the bundle again from its source, or quantize again",
+        )
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return sha256_json({key: value for key, value in manifest.items() if key != "sha256"})
+
+
+def _check_seal(source: Path, bundle: Bundle) -> None:
+    # Bundles of the first release have no such hash. It finds edits by hand, not a forger, who would write it anew.
+    if bundle.manifest.get("sha256", _seal(bundle.manifest)) != _seal(bundle.manifest):
+        raise BadBundle(
+            f"{source}: was edited: it does not match its own hash", "copy the bundle again from its source"
+        )

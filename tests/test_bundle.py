@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebrain.bundle import find_bundles, open_bundle, write_bundle
+from edgebrain.bundle import CLASSES, find_bundles, open_bundle, write_bundle
 from edgebrain.errors import BadBundle, CannotWrite
 from edgebrain.files import canonical_json
 from tests.runtime.tiny import tiny_bundle
@@ -59,8 +59,7 @@ def test_a_newer_schema_is_refused_with_the_version_that_reads_it(tmp_path: Path
 
 
 def test_an_unknown_key_is_kept(tmp_path: Path) -> None:
-    tiny_bundle(tmp_path / "one")
-    edit(tmp_path / "one", licence="CC0")
+    tiny_bundle(tmp_path / "one", licence="CC0")
     assert open_bundle(tmp_path / "one").manifest["licence"] == "CC0"
 
 
@@ -70,7 +69,10 @@ def test_an_unknown_key_is_kept(tmp_path: Path) -> None:
         ({"format": "pickle"}, "format pickle"),
         ({"precision": "int4"}, "precision int4"),
         ({"outputs": {}}, "lacks or garbles 'mask'"),
-        ({"postprocess": {"threshold": 0.0, "classes": ["a"]}}, "impossible"),
+        ({"postprocess": {"threshold": 0.0, "classes": list(CLASSES)}}, "threshold is 0: every pixel above 0"),
+        ({"postprocess": {"threshold": 1.0, "classes": list(CLASSES)}}, "threshold is 1: nothing would be lesion"),
+        ({"postprocess": {"threshold": 0.5, "classes": list(CLASSES[1:])}}, r"not \(1, height, width, 1\)"),
+        ({"parameters": 33}, "was edited: it does not match its own hash"),
         ({"files": None}, "lists no files"),
         ({"files": [{"name": "../../etc/passwd", "bytes": 1, "sha256": ""}]}, "names the file"),
         ({"schema": "one"}, "no schema number"),
@@ -81,6 +83,14 @@ def test_a_garbled_manifest_is_refused(change: dict[str, object], said: str, tmp
     edit(tmp_path / "one", **change)
     with pytest.raises(BadBundle, match=said):
         open_bundle(tmp_path / "one")
+
+
+def test_a_bundle_of_the_first_release_has_no_hash_of_its_own_and_opens(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "one")
+    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    del manifest["sha256"]
+    (tmp_path / "one" / "manifest.json").write_text(canonical_json(manifest))
+    assert open_bundle(tmp_path / "one").name == "one"
 
 
 def test_a_folder_that_is_no_bundle_says_what_to_pass(tmp_path: Path) -> None:

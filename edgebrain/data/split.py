@@ -55,7 +55,7 @@ class Split:
 
     @classmethod
     def read(cls, path: Path) -> Split:
-        """Read a split. Raises BadData: unreadable, malformed, or changed since it was written."""
+        """Read a split. Raises BadData: unreadable, malformed, changed since it was written, or leaking."""
         again = "copy it again from the run that it belongs to"
         content = read_json(path, BadData, again)
         try:
@@ -67,7 +67,21 @@ class Split:
             raise BadData(f"{path}: is not a split (lacks or garbles {problem})", again) from problem
         if stored != split.sha256:
             raise BadData(f"{path}: does not match its own hash", again)
+        split._refuse_leak(path)
         return split
+
+    def _refuse_leak(self, path: Path) -> None:
+        """Raises BadData: a slice or a group on two sides."""
+        homes: dict[str, tuple[str, str]] = {}
+        for side in SIDES:
+            for name in self.names_of(side):
+                group = self.groups.get(name, name)
+                other, first = homes.setdefault(group, (side, name))
+                if other != side:
+                    raise BadData(
+                        f"{path}: leaks: group {group} is on two sides ({first}: {other}, {name}: {side})",
+                        "split again by group and train again: what was learnt on one side cannot judge the other",
+                    )
 
     def _content(self) -> dict[str, Any]:
         sides = {side: list(self.names_of(side)) for side in SIDES}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgebrain.bundle import ROLES, Bundle, open_bundle
-from edgebrain.errors import BadImage
+from edgebrain.errors import BadBundle, BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.engines import Engine, open_engine
 from edgebrain.runtime.image import decode
@@ -87,7 +87,10 @@ class Session:
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
         answered = time.perf_counter_ns()
-        probability, class_probabilities = self._back(raw, image.shape)
+        try:
+            probability, class_probabilities = self._back(raw, image.shape)
+        except BadBundle as problem:
+            raise BadBundle(f"{self.bundle.path}: {problem.message}", problem.hint) from problem
         mask = cut(probability, self.bundle.threshold)
         end = time.perf_counter_ns()
         return Prediction(

@@ -79,16 +79,16 @@ def test_a_model_is_loaded_from_the_verified_bytes_and_not_from_the_disk(tmp_pat
     [
         ("tflite", "input", {"scale": 0.01}, "input scale is 0.01"),
         ("tflite", "input", {"zero_point": 0}, "input zero_point is 0"),
-        ("tflite", "mask", {"scale": 0.5}, "output 'mask' scale is 0.5"),
+        ("tflite", "mask", {"scale": 0.005}, "output 'mask' scale is 0.005"),
         ("tflite", "mask", {"tensor": "gone"}, "output 'mask' name is gone"),
         ("tflite", "class", {"tensor": "PartitionedCall:1"}, "output 'class' shape is (1, 4)"),
         ("tflite", "input", {"dtype": "uint8"}, "input dtype is uint8"),
         ("openvino", "input", {"shape": [1, 8, 8, 1]}, "input shape is (1, 8, 8, 1)"),
         ("openvino", "mask", {"tensor": "gone"}, "output 'mask' name is gone"),
-        ("openvino", "class", {"scale": 0.5}, "output 'class' scale is 0.5"),
-        ("onnx", "class", {"shape": [1, 3]}, "output 'class' shape is (1, 3)"),
+        ("openvino", "class", {"scale": 0.005}, "output 'class' scale is 0.005"),
+        ("onnx", "mask", {"shape": [1, 8, 8, 1]}, "output 'mask' shape is (1, 8, 8, 1)"),
         ("onnx", "mask", {"tensor": "class"}, "output 'mask' shape is (1, 16, 16, 1)"),
-        ("onnx", "input", {"dtype": "int8"}, "input dtype is int8"),
+        ("onnx", "input", {"dtype": "int8", "scale": 1 / 255}, "input dtype is int8"),
     ],
 )
 def test_a_manifest_of_another_model_is_refused_by_what_differs(

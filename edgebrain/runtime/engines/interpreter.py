@@ -82,10 +82,12 @@ def _hushed() -> Iterator[None]:
 
 def _port(detail: dict[str, Any]) -> Port:
     scale, zero_point = detail["quantization"]
-    # A float tensor has scale 0 in the file; the manifest says 1.
+    # A float tensor has scale 0 in the file; the manifest says 1. `shape` shows a free axis as 1, the signature as -1;
+    # it is empty where the writer left it out.
+    signature = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
     return Port(
         str(detail["name"]),
-        tuple(int(side) for side in detail["shape"]),
+        tuple(int(side) for side in signature),
         np.dtype(detail["dtype"]).name,
         float(scale) or 1.0,
         int(zero_point),

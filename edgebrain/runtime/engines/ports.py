@@ -17,8 +17,9 @@ def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
     """The file's output for each role, found by the tensor name in the manifest, never by order.
 
     Args: found: tensor name -> port as the file has it. Returns: role -> that port.
-    Raises BadBundle: a name is missing, or shape, dtype, scale or zero point differ.
+    Raises BadBundle: a name is missing, the roles are swapped, or shape, dtype, scale or zero point differ.
     """
+    _refuse_swapped(bundle, found)
     ports = {}
     for role in ROLES:
         declared = bundle.output(role)
@@ -52,7 +53,25 @@ def only_cpu(engine: str, device: str) -> None:
         raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", "use --target cpu")
 
 
+def _refuse_swapped(bundle: Bundle, found: Mapping[str, Port]) -> None:
+    mask, label = (bundle.output(role) for role in ROLES)
+    if {mask.tensor, label.tensor} <= set(found) and (found[mask.tensor].shape, found[label.tensor].shape) == (
+        label.shape,
+        mask.shape,
+    ):
+        raise BadBundle(
+            f"{bundle.path}: the outputs are swapped: {mask.tensor!r}, named as mask, has the shape of the classes, "
+            f"{label.shape}",
+            "name each output by its own tensor: write the bundle again with `edgebrain quantize`",
+        )
+
+
 def _compare(bundle: Bundle, what: str, declared: Port, found: Port) -> None:
+    if not found.shape or min(found.shape) < 1:
+        raise BadBundle(
+            f"{bundle.path}: {what} has a dynamic shape in the model, where the manifest promises {declared.shape}",
+            "export the model with batch 1 and fixed sides: dynamic ones are slower, and some devices refuse them",
+        )
     for part in ("shape", "dtype", "scale", "zero_point"):
         wanted, there = getattr(declared, part), getattr(found, part)
         # The file holds the scale as float32; the manifest may hold it rounded to that or not.
