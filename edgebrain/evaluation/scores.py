@@ -179,7 +179,18 @@ def group_means(scores: Sequence[ImageScore]) -> dict[str, float | None]:
 
     Returns: a figure for each of FIGURES: slices of one kind are averaged within their group, then the groups.
     """
-    return {name: _mean_of_groups(scores, name) for name in FIGURES}
+    return {name: _mean(group_values(scores, name)) for name in FIGURES}
+
+
+def group_values(scores: Sequence[ImageScore], name: str) -> list[float]:
+    """One of FIGURES in each group: the mean over its slices of that kind. What is not known is left out."""
+    chosen, value = FIGURES[name]
+    groups: dict[str, list[float]] = {}
+    for score in scores:
+        if chosen(score):
+            groups.setdefault(score.group, []).append(float(value(score)))
+    means = [_mean(values) for values in groups.values()]
+    return [mean for mean in means if mean is not None]
 
 
 def by(scores: Sequence[ImageScore], key: str) -> dict[str, list[ImageScore]]:
@@ -230,16 +241,6 @@ def _f1(matrix: np.ndarray) -> list[float | None]:
 def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
     chosen, value = FIGURES[name]
     return [float(value(score)) for score in scores if chosen(score)]
-
-
-def _mean_of_groups(scores: Sequence[ImageScore], name: str) -> float | None:
-    chosen, value = FIGURES[name]
-    groups: dict[str, list[float]] = {}
-    for score in scores:
-        if chosen(score):
-            groups.setdefault(score.group, []).append(float(value(score)))
-    means = [_mean(values) for values in groups.values()]
-    return _mean(mean for mean in means if mean is not None)
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -39,10 +39,15 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     for title, columns, rows in [*_tables(report), _verdict_details(report)]:
         cells = [[cell(row) for _, cell in columns] for row in rows]
         heads = [head.replace("\n", " ") for head, _ in columns]
-        lines = ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *cells)]
-        parts += [f"## {title}", "", *lines, ""]
+        parts += [f"## {title}", "", *markdown_lines(heads, cells), ""]
     parts += [f"- {line}" for line in [*_legend(report), *report["notes"]]]
     return "\n".join(parts) + "\n"
+
+
+def markdown_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, a line each; a bar in a cell is no border."""
+    lines = (heads, ["---"] * len(heads), *rows)
+    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
 
 
 def speedups(report: Mapping[str, Any]) -> dict[int, float]:
@@ -88,7 +93,7 @@ def percent(value: float | None) -> str:
 
 def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
-    shared = _shared_prefix([str(row["bundle"]) for row in report["results"]])
+    shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
     named = f" of {shared}..." if shared else ""
     speed: list[Column] = [
         ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
@@ -117,7 +122,7 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
 
 def _verdict_overview(report: Mapping[str, Any]) -> Drawn:
     """A row for each bundle that was judged; of the strata the worst one."""
-    shared = _shared_prefix([str(row["bundle"]) for row in report["results"]])
+    shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
     rows = [row for row in judged_once(report) if row["verdict"]["comparisons"]]
     columns: list[Column] = [("bundle", lambda row: str(row["bundle"]).removeprefix(shared))]
     for place, one in enumerate(verdict.judged(rows[0]) if rows else []):
@@ -142,7 +147,7 @@ def _verdict_details(report: Mapping[str, Any]) -> Drawn:
     return "Verdict", columns, lines
 
 
-def _shared_prefix(names: Sequence[str]) -> str:
+def shared_prefix(names: Sequence[str]) -> str:
     """What all names begin with, up to a hyphen: a run's name, which would fill the column; empty for a single name."""
     parts = names[0].split("-") if len(set(names)) > 1 else []
     prefixes = ("-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1))
