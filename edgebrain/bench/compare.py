@@ -30,9 +30,11 @@ def compare_reports(
 
     Returns: changed (versions and the like: name -> [first, second]), rows (one a pair of rows, see `_compare_rows`),
     only_in_first, only_in_second (names of rows without a partner).
-    Raises UnlikeReports: conditions differ, each named; or no row is in both. BadData: too few rounds.
+    Raises UnlikeReports: conditions differ, each named; a row is invalid; or no row is in both. BadData: too few
+    rounds.
     """
     _refuse_unlike(first, second, names)
+    _refuse_invalid(first, second, names)
     pairs = _pairs(first["results"], second["results"])
     if not pairs:
         there = (" and ".join(sorted({_who(row) for row in one["results"]})) for one in (first, second))
@@ -63,6 +65,15 @@ def _refuse_unlike(first: Mapping[str, Any], second: Mapping[str, Any], names: t
             f"{names[0]} and {names[1]} were measured under unlike conditions: {', '.join(unlike)}",
             "measure both on one machine, with the same options and slices",
         )
+
+
+def _refuse_invalid(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> None:
+    for name, report in zip(names, (first, second), strict=True):
+        for row in report["results"]:
+            if row.get("invalid"):
+                raise UnlikeReports(
+                    f"{name}: {_who(row)} is invalid: {row['invalid']}", "mend power supply or cooling, measure again"
+                )
 
 
 def _text(value: Any, other: Any) -> str:

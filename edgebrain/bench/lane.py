@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
-from edgebrain.bench.noise import noise_of
+from edgebrain.bench.noise import invalid_because, noise_of
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record, read
+from edgebrain.errors import AnswersDiffer
 from edgebrain.evaluation.scores import ImageScore, score_image
+from edgebrain.runtime.header import read_header
 from edgebrain.runtime.latency import SETTLE, WARM_UP, summary_ms
 from edgebrain.runtime.worker import unpack_mask
 from edgebrain.targets.worker import Slice, Worker
@@ -48,10 +50,12 @@ class Lane:
     def score(self, records: Sequence[Record], told: Callable[[int], None]) -> None:
         """Predict every record there and judge the masks here. told: how many are done, after each batch."""
         for batch in _batches(records, SCORED_AT_ONCE):
-            answers = self.worker.score([_slice(record) for record in batch])
-            for record, answer in zip(batch, answers, strict=True):
+            slices = [_slice(record) for record in batch]
+            answers = self.worker.score(slices)
+            self._refuse_skipped(len(answers), len(slices))
+            for record, one, answer in zip(batch, slices, answers, strict=True):
                 self.outputs[record.name] = answer["outputs_sha256"]
-                self.scores.append(_judge(record, answer, self.bundle.classes))
+                self.scores.append(self._judge(record, one, answer))
             told(len(self.scores))
 
     def time(self, records: Sequence[Record]) -> None:
@@ -59,6 +63,7 @@ class Lane:
         warm_up = SETTLE if self.blocks else WARM_UP
         slices = [_slice(record) for record in records]
         self.blocks.append(self.worker.time(slices, len(records), warm_up, keep=False))
+        self._refuse_skipped(len(self.blocks[-1]["outputs_sha256"]), len(records))
         self.timed_names += [record.name for record in records]
 
     @property
@@ -68,8 +73,61 @@ class Lane:
 
     def same_outputs(self, outputs: dict[str, str]) -> bool:
         """Whether every timed query gave the raw outputs that the scored slices of that name gave."""
-        timed = chain.from_iterable(block["outputs_sha256"] for block in self.blocks)
-        return all(outputs[name] == sha256 for name, sha256 in zip(self.timed_names, timed, strict=True))
+        return all(outputs[name] == sha256 for name, sha256 in self._timed)
+
+    def refuse_other_answers(self) -> None:
+        """Raises AnswersDiffer, which says in which way timed queries were not answered as the scored slices were."""
+        wrong = [(name, sha256) for name, sha256 in self._timed if self.outputs[name] != sha256]
+        if not wrong:
+            return
+        known = set(self.outputs.values())
+        if len({sha256 for _, sha256 in self._timed}) == 1 and wrong[0][1] in known:
+            how = f"cached: one and the same answer to {len(set(self.timed_names))} slices"
+        elif all(sha256 in known for _, sha256 in wrong):
+            how = f"mixed up: {len(wrong)} slices got another slice's answer, {wrong[0][0]} the first"
+        else:
+            how = f"random: {len(wrong)} answers that scoring never gave, the first to {wrong[0][0]}"
+        raise AnswersDiffer(
+            f"{self._who}: timed queries were not answered as scored slices were; {how}",
+            "durations and scores do not belong together: the engine must answer every query, and alike each time",
+        )
+
+    @property
+    def _timed(self) -> list[tuple[str, str]]:
+        """Slice and hash of the raw outputs of each timed query."""
+        hashes = chain.from_iterable(block["outputs_sha256"] for block in self.blocks)
+        return list(zip(self.timed_names, hashes, strict=True))
+
+    @property
+    def _who(self) -> str:
+        return f"{self.bundle.name}, {self.threads} threads"
+
+    def _refuse_skipped(self, answered: int, asked: int) -> None:
+        if answered != asked:
+            raise AnswersDiffer(
+                f"{self._who}: skipped: {answered} answers to {asked} slices",
+                "a slice without an answer is neither timed nor scored: see the worker's engine",
+            )
+
+    def _judge(self, record: Record, one: Slice, answer: dict[str, Any]) -> ImageScore:
+        predicted = unpack_mask(answer["mask"])
+        header = read_header(one.data, str(record.image_path))
+        if predicted.shape != (header.height, header.width):
+            raise AnswersDiffer(
+                f"{self._who}: {record.name}: the mask is {predicted.shape[1]}x{predicted.shape[0]}, "
+                f"the slice {header.width}x{header.height}: answered at another resolution",
+                "probabilities are grown to the slice's own size before they are cut; see `edgebrain.runtime.session`",
+            )
+        return score_image(
+            record.name,
+            record.group,
+            record.label,
+            record.plane,
+            self.bundle.classes,
+            predicted,
+            record.load_mask(predicted.shape),
+            answer["class_probabilities"],
+        )
 
     def timing(self) -> dict[str, Any]:
         """The figures of all blocks: latency_ms (transform, engine, back), engine_ms, decode_ms, throughput, noise."""
@@ -81,6 +139,7 @@ class Lane:
             "throughput_per_s": 1e3 / latency["mean"] if latency["mean"] else None,
             "queries": len(self._all("predict_ns")),
             "noise": noise_of(self.blocks),
+            "invalid": invalid_because(self.blocks),
             "blocks": [{key: block[key] for key in KEPT} for block in self.blocks],
         }
 
@@ -90,20 +149,6 @@ class Lane:
 
 def _slice(record: Record) -> Slice:
     return Slice(record.name, read(record.image_path))
-
-
-def _judge(record: Record, answer: dict[str, Any], classes: Sequence[str]) -> ImageScore:
-    predicted = unpack_mask(answer["mask"])
-    return score_image(
-        record.name,
-        record.group,
-        record.label,
-        record.plane,
-        classes,
-        predicted,
-        record.load_mask(predicted.shape),
-        answer["class_probabilities"],
-    )
 
 
 def _batches(records: Sequence[Record], size: int) -> Iterable[list[Record]]:

@@ -14,6 +14,10 @@ MOST_STEAL, MOST_DRIFT = 0.03, 0.10
 # Raspberry Pi at 80 degrees: raspberrypi.com/documentation, "Frequency management and thermal control").
 CLOCK_FALL = 0.10
 HOT_C = 80.0
+SLOW_GOVERNOR = "powersave"
+# Bits of `vcgencmd get_throttled`, now; the same 16 bits higher: at some time since the board started.
+THROTTLED = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
+SINCE_START = 16
 
 
 def noise_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -31,13 +35,27 @@ def noise_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def invalid_because(blocks: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why a row's durations do not count: the board says that it was held back before, after or within a block."""
+    spans = [(block["before"].get("throttled") or 0, block["after"].get("throttled") or 0) for block in blocks]
+    # What began and ended within a block is left only in the upper bits.
+    bits = [before | after | ((after & ~before) >> SINCE_START) for before, after in spans]
+    said = [word for bit, word in THROTTLED.items() if any(one >> bit & 1 for one in bits)]
+    held = sum(any(one >> bit & 1 for bit in THROTTLED) for one in bits)
+    return f"the board was held back ({', '.join(said)}) in {held} of {len(bits)} blocks" if said else None
+
+
 def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One sentence on the rows whose durations should not be trusted, or none."""
+    """One sentence on the rows whose durations do not count, one on those that should not be trusted, or none."""
+    invalid = [f"{row['bundle']} at {row['threads']}: {row['invalid']}" for row in rows if row["invalid"]]
     doubtful = []
     for row in rows:
         if reasons := _reasons(row["noise"]):
             doubtful.append(f"{row['bundle']} at {row['threads']} ({', '.join(reasons)})")
-    return [f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []
+    return [
+        *([f"invalid, mend power supply or cooling and measure again: {'; '.join(invalid)}"] if invalid else []),
+        *([f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []),
+    ]
 
 
 def _reasons(noise: Mapping[str, Any]) -> list[str]:
@@ -50,6 +68,8 @@ def _reasons(noise: Mapping[str, Any]) -> list[str]:
         reasons.append(f"throttled: the clock went between {clock[1]:.0f} and {clock[0]:.0f} MHz")
     if (heat := noise["temperature_c"]) is not None and heat[1] >= HOT_C:
         reasons.append(f"hot: {heat[1]:.0f} degrees")
+    if noise["governor"] == SLOW_GOVERNOR:
+        reasons.append(f"governor {SLOW_GOVERNOR}: the clock may be held at its lowest")
     return reasons
 
 

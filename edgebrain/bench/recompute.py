@@ -8,6 +8,8 @@ from typing import Any
 
 from edgebrain.errors import BadData, BadReport
 from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
+from edgebrain.evaluation.verdict import outcome_of, worst_of
+from edgebrain.files import sha256_json
 
 # Sums are made without rounding, so that only the text of a number may differ.
 TOLERANCE = 1e-9
@@ -15,7 +17,11 @@ HINT = "the report was edited or cut short: measure again with `edgebrain bench 
 
 
 def check_figures(report: Mapping[str, Any], name: str = "report") -> None:
-    """Compute every mean, share and drop again. Raises BadReport: one differs, or a row's scores are not there."""
+    """Compute every mean, share and drop again, and each outcome from its interval and margin.
+
+    Raises BadReport: one differs, a row's scores are not there, or the suite is not the one that was declared.
+    """
+    _check_suite(report["suite"], name)
     computed = [_computed(entry, f"{name}: images[{place}]") for place, entry in enumerate(report["images"])]
     for place, row in enumerate(report["results"]):
         where = f"{name}: results[{place}] ({row['bundle']})"
@@ -26,6 +32,7 @@ def check_figures(report: Mapping[str, Any], name: str = "report") -> None:
             _same(row[key], found[key], f"{where}.{key}")
             _same(row["slice_means"].get(key), found["slice_means"][key], f"{where}.slice_means.{key}")
         _check_drop(row, report["results"], where)
+        _check_outcome(row["verdict"], report["suite"]["margins"], where)
 
 
 def _computed(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -35,6 +42,35 @@ def _computed(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {**group_means(scores), "slice_means": summarise(scores, classes)}
     except (BadData, KeyError, TypeError) as problem:
         raise BadReport(f"{where}: lacks or garbles a score ({problem})", HINT) from problem
+
+
+def _check_suite(suite: Mapping[str, Any], name: str) -> None:
+    if suite["sha256"] != sha256_json({key: suite[key] for key in ("name", "margins", "sampling")}):
+        raise BadReport(f"{name}: suite {suite['name']!r} was edited after measuring: it does not match its hash", HINT)
+
+
+def _check_outcome(verdict: Mapping[str, Any], margins: Mapping[str, float], where: str) -> None:
+    """Each margin is the suite's, each outcome follows from interval and margin, and the verdict is the worst."""
+    judged = [one for one in verdict["comparisons"] if one["margin"] is not None]
+    for one in judged:
+        asked = f"{where}.verdict: {one['measure']} {one['stratum']}".rstrip()
+        declared = margins.get(_margin_of(one))
+        if one["margin"] != declared:
+            raise BadReport(f"{asked}: the margin is {one['margin']}, the suite's {declared}", HINT)
+        follows = outcome_of(one["low"], one["high"], one["margin"])
+        if one["outcome"] != follows:
+            raise BadReport(f"{asked} is {one['outcome']}, but its interval gives {follows}", HINT)
+    worst = worst_of(one["outcome"] for one in judged)
+    # A verdict with a reason of its own (one and the same answer) stands above its comparisons.
+    if judged and not verdict["reason"] and verdict["outcome"] != worst:
+        raise BadReport(f"{where}.verdict is {verdict['outcome']}, but its comparisons give {worst}", HINT)
+
+
+def _margin_of(comparison: Mapping[str, Any]) -> str:
+    """The suite's name for a question's margin."""
+    if not comparison["stratum"]:
+        return str(comparison["measure"])
+    return {"dice": "stratum", "accuracy": "class_accuracy"}.get(comparison["measure"], str(comparison["measure"]))
 
 
 def _check_drop(row: Mapping[str, Any], rows: list[Mapping[str, Any]], where: str) -> None:

@@ -19,7 +19,6 @@ from edgebrain.bench.slices import spread
 from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
-from edgebrain.errors import AnswersDiffer
 from edgebrain.evaluation.scores import FIGURES, group_means, summarise
 from edgebrain.runtime.latency import SETTLE, WARM_UP
 from edgebrain.targets.worker import Worker
@@ -118,11 +117,7 @@ def _share_scores(lanes: Sequence[Lane], records: Sequence[Record], progress: Pr
             lane.scores, lane.outputs = first.scores, first.outputs
         elif lane is not first:
             _score(lane, records, progress)
-        if not lane.same_outputs(lane.outputs):
-            raise AnswersDiffer(
-                f"{lane.bundle.name}, {lane.threads} threads: timed queries were not answered as scored slices were",
-                "answers are cached, skipped or random: durations and scores do not belong together",
-            )
+        lane.refuse_other_answers()
 
 
 def _same_answers(scored: Sequence[Lane]) -> list[str]:

@@ -20,6 +20,8 @@ NUMBER, WHOLE, TEXT, LIST, OBJECT = "number", "integer", "string", "list", "obje
 MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
+# Added after this schema's first report: one that was written before reads as if it held null.
+LATER = ("throttled", "invalid")
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
@@ -48,6 +50,11 @@ ENVIRONMENT = {
     "frequency_mhz": (MAYBE, "clock of the first core in MHz, before measuring"),
     "temperature_c": (MAYBE, "first thermal zone in degrees Celsius, before measuring"),
     "load": (NUMBER, "mean number of runnable processes over 1 min, before measuring"),
+    "throttled": (
+        "integer or null",
+        "bits of a Raspberry Pi's `vcgencmd get_throttled`, before measuring: 0 under-voltage, 1 clock capped, 2 "
+        "throttled, 3 soft temperature limit; 16 to 19 the same since it started",
+    ),
 }
 PROTOCOL = {
     "queries": (WHOLE, "timed queries of each row"),
@@ -103,7 +110,12 @@ RESULT = {
     "blocks": (
         LIST,
         "one a round: raw durations `predict_ns`, `engine_ns`, and the machine `before` and `after` (ticks, governor, "
-        "frequency_mhz, temperature_c, load)",
+        "frequency_mhz, temperature_c, load, throttled)",
+    ),
+    "invalid": (
+        "string or null",
+        "why the durations do not count: the board was held back (bits 0 to 3 of `throttled`) before, after or within "
+        "a block",
     ),
     "images": (WHOLE, "place of this row's scores in the report's `images`"),
     "rss_after_load_mib": (MAYBE, "memory of the process after loading, in MiB"),
@@ -251,9 +263,9 @@ def _check(value: Any, fields: Fields, where: str) -> None:
     if not isinstance(value, dict):
         raise BadReport(f"{where}: is {type(value).__name__}, not an object", AGAIN)
     for name, (kind, _) in fields.items():
-        if name not in value:
+        if name not in value and name not in LATER:
             raise BadReport(f"{where}: lacks {name}", AGAIN)
-        found = value[name]
+        found = value.get(name)
         # True is an int to Python, but no number to a reader.
         fits = isinstance(found, TYPES[kind]) and (bool in TYPES[kind] or not isinstance(found, bool))
         if not fits:

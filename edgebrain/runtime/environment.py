@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ PACKAGES = (
     "keras",
     "tensorflow",
 )
+# A Raspberry Pi's own word on its power and heat; it answers in milliseconds or not at all.
+VCGENCMD, PATIENCE_S = "vcgencmd", 2.0
 CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
 
 
@@ -56,7 +60,10 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
 
 
 def condition(root: Path = Path("/")) -> dict[str, Any]:
-    """What changes while one measures: governor, frequency_mhz, temperature_c, load (1 min mean)."""
+    """What changes while one measures: governor, frequency_mhz, temperature_c, load (1 min mean), throttled.
+
+    throttled: the bits of `vcgencmd get_throttled`, None where there is no such program.
+    """
     frequency = _number(root / CPUFREQ / "scaling_cur_freq")
     temperature = _number(root / "sys/class/thermal/thermal_zone0/temp")
     return {
@@ -64,6 +71,7 @@ def condition(root: Path = Path("/")) -> dict[str, Any]:
         "frequency_mhz": None if frequency is None else frequency / 1e3,
         "temperature_c": None if temperature is None else temperature / 1e3,
         "load": os.getloadavg()[0],
+        "throttled": _throttled(),
     }
 
 
@@ -83,6 +91,19 @@ def peak_rss_mib() -> float | None:
     Not `getrusage`: its figure survives exec, so that a small child of a large parent would show the parent's size.
     """
     return _status_mib("VmHWM")
+
+
+def _throttled() -> int | None:
+    """The answer `throttled=0x50005` as a number: raspberrypi.com/documentation/computers/os.html, get_throttled."""
+    program = shutil.which(VCGENCMD)
+    if program is None:
+        return None
+    try:
+        said = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=PATIENCE_S).stdout
+        return int(said.strip().removeprefix("throttled="), 16)
+    # Without rights on its device the program answers an error text.
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
 
 
 def _status_mib(key: str) -> float | None:

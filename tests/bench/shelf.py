@@ -79,7 +79,7 @@ def row(judged: Sequence[ImageScore] = (), **changes: Any) -> dict[str, Any]:
     filled = {name: blank.get(kind.split(" or ")[0]) for name, (kind, _) in RESULT.items()}
     times = {name: 2.0 for name in PERCENTILES}
     filled |= {"latency_ms": times, "engine_ms": times, "decode_ms": times, "threads": 1}
-    filled |= {"noise": noise_of([]), "runs": {"engine": "litert", "precision": "float32"}}
+    filled |= {"noise": noise_of([]), "invalid": None, "runs": {"engine": "litert", "precision": "float32"}}
     filled |= {"drop": {"dice": 0.0, "accuracy": 0.0}, "images": 0, "float_parent": "root", **figures(judged)}
     filled |= {"verdict": {"outcome": "REFERENCE", "reason": "the float root", "comparisons": []}}
     return {**filled, **changes}

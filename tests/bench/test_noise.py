@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench.noise import doubts, noise_of
+from edgebrain.bench.noise import doubts, invalid_because, noise_of
 
 
 def block(predict_ns: int = 100, **after: Any) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def block(predict_ns: int = 100, **after: Any) -> dict[str, Any]:
 
 
 def noise(*blocks: dict[str, Any]) -> dict[str, Any]:
-    return {"bundle": "a", "threads": 1, "noise": noise_of(blocks)}
+    return {"bundle": "a", "threads": 1, "noise": noise_of(blocks), "invalid": invalid_because(blocks)}
 
 
 def test_clock_and_heat_are_told_as_they_were_under_load() -> None:
@@ -36,6 +36,7 @@ def test_what_cannot_be_read_is_not_known() -> None:
             "throttled: the clock went between 2400 and 1500 MHz",
         ),
         ([block(temperature_c=82.0)], "hot: 82 degrees"),
+        ([block(governor="powersave")], "governor powersave"),
         ([block(ticks={"total": 100, "steal": 20})], "the host took 20 % of the CPU"),
         ([block(100), block(100), block(130), block(130)], "drift +30 %"),
     ],
@@ -43,6 +44,33 @@ def test_what_cannot_be_read_is_not_known() -> None:
 def test_a_disturbed_row_is_called_noisy_with_its_reason(blocks: list[dict[str, Any]], words: str) -> None:
     (note,) = doubts([noise(block()), noise(*blocks)])
     assert note.startswith("noisy") and words in note and note.count(" at 1 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0x1, 0x1, "under-voltage"),
+        (0x0, 0x2, "clock capped"),
+        (0x4, 0x0, "throttled"),
+        (0x8, 0x8, "soft temperature limit"),
+        # It came and went within the block.
+        (0x0, 0x10000, "under-voltage"),
+        (0x10000, 0x50000, "throttled"),
+    ],
+)
+def test_a_row_on_a_board_that_is_held_back_is_invalid_and_says_why(before: int, after: int, said: str) -> None:
+    held = block(throttled=after)
+    held["before"]["throttled"] = before
+    assert invalid_because([block(throttled=0), held]) == f"the board was held back ({said}) in 1 of 2 blocks"
+    (note,) = doubts([noise(held)])
+    assert note.startswith("invalid, mend power supply or cooling") and said in note
+
+
+@pytest.mark.parametrize("throttled", [None, 0x0, 0xF0000])
+def test_what_happened_before_the_row_began_does_not_make_it_invalid(throttled: int | None) -> None:
+    quiet = block(throttled=throttled)
+    quiet["before"]["throttled"] = throttled
+    assert invalid_because([quiet]) is None and doubts([noise(quiet)]) == []
 
 
 def test_a_quiet_row_raises_no_doubt() -> None:
