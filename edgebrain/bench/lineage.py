@@ -43,7 +43,8 @@ def with_roots(paths: Sequence[Path]) -> Family:
     """The bundles to measure, with the float roots of their lineages.
 
     A root that was not named is looked for in the bundle's run folder and added, unless its library is not installed.
-    What lies between (a pruned parent) is looked up there too, and not measured. Raises BadBundle.
+    What lies between (a pruned parent) is looked up there too, and not measured.
+    Raises BadBundle: what `open_bundle` says, or a bundle that takes another resolution than its root.
     """
     named = {bundle.manifest_sha256: bundle for bundle in map(open_bundle, dict.fromkeys(paths))}
     nearby = {bundle.manifest_sha256: bundle for bundle in _in_same_runs(named.values())}
@@ -52,10 +53,11 @@ def with_roots(paths: Sequence[Path]) -> Family:
     for bundle in named.values():
         root = root_of(bundle, [*named.values(), *nearby.values()])
         if root is None:
-            notes.append(f"{bundle.name}: its float parent is not here, so its drop is not known")
+            notes.append(_orphan(bundle, nearby.values()))
         elif root.manifest_sha256 not in named and not any(map(installed, READERS[root.format])):
             notes.append(f"{root.name}: not measured, because {root.format} is not installed; drops are not known")
         else:
+            _refuse_other_resolution(bundle, root)
             found[bundle.manifest_sha256] = named.get(root.manifest_sha256, root)
     roots = {root.manifest_sha256: root for root in found.values()}
     every = {**roots, **named}
@@ -74,6 +76,27 @@ def root_of(bundle: Bundle, known: Sequence[Bundle]) -> Bundle | None:
         seen.add(parent)
         current = by_hash[parent]
     return current
+
+
+def _orphan(bundle: Bundle, nearby: Iterable[Bundle]) -> str:
+    said = f"{bundle.name}: its float parent is not here, so its drop is not known"
+    parent, run = str(bundle.lineage["parent"]), run_of(bundle.path)
+    floats = [one for one in nearby if not one.lineage.get("parent") and run is not None and run_of(one.path) == run]
+    if not floats:
+        return said
+    return (
+        f"{said} ({floats[0].path} is not the manifest that it was made from, {parent[:12]}: edited or trained again)"
+    )
+
+
+def _refuse_other_resolution(bundle: Bundle, root: Bundle) -> None:
+    own, roots = (one.input.shape[1:3] for one in (bundle, root))
+    if own != roots:
+        raise BadBundle(
+            f"{bundle.path}: takes slices at {own[1]}x{own[0]}, its float parent {root.path} at {roots[1]}x{roots[0]}: "
+            "what another resolution costs is no cost of compression",
+            "quantize from a run that was trained at that resolution",
+        )
 
 
 def _in_same_runs(bundles: Iterable[Bundle]) -> list[Bundle]:

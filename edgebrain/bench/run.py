@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edgebrain.bench.claims import check_claims
 from edgebrain.bench.judge import verdict_of
 from edgebrain.bench.lane import Lane
 from edgebrain.bench.lineage import Family, with_roots
@@ -48,9 +49,10 @@ def run_bench(
     (what, done, total).
     Returns: a report of `bench.schema`.
     Raises WorkerFailed: a worker died. AnswersDiffer: the timed run did not answer what the scored run did.
-    BadBundle, MissingExtra, BadImage: what a worker or a record said.
+    BadBundle: a file is not what its manifest claims, or what a worker said; also MissingExtra and BadImage.
     """
     family = with_roots(bundles)
+    uncounted = [note for note in map(check_claims, family.bundles) if note is not None]
     with ExitStack() as workers:
         lanes = _open(family.bundles, threads, target, workers, progress)
         for bundle in family.bundles:
@@ -75,7 +77,7 @@ def run_bench(
         "data": dict(data or {"slices": len(records)}),
         "results": rows,
         "images": [_images(lane) for lane in scored],
-        "notes": [*family.notes, *_same_answers(scored), *doubts(rows)],
+        "notes": [*family.notes, *uncounted, *_same_answers(scored), *doubts(rows)],
     }
 
 

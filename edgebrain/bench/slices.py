@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgebrain.bench.leaks import refuse_seen
+from edgebrain.bundle import Bundle
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.sample import Dataset, Record
 from edgebrain.data.split import SIDES, Split
@@ -14,16 +16,18 @@ from edgebrain.errors import BadData
 from edgebrain.files import sha256_json
 from edgebrain.runs import read_run
 
+RUN_SPLIT = "the run's split"
+
 
 def choose_slices(
-    run: Path | None, data: Path | None, side: str, most: int | None = None
+    run: Path | None, data: Path | None, side: str, most: int | None = None, bundles: Sequence[Bundle] = ()
 ) -> tuple[list[Record], dict[str, Any]]:
     """The slices of a side, and what the report says of them.
 
     Args: run: whose split and data are used; None for bundles that travel alone. data: instead of the run's data.
-    side: train, val, test or all. most: take so many, evenly spread.
+    side: train, val, test or all. most: take so many, evenly spread. bundles: those that the slices are to judge.
     The run's split counts where the data set holds all its slices; another data set is taken by its own folders.
-    Raises BadData: no data named, no slice on that side, or an unknown side.
+    Raises BadData: no data named, no slice on that side, an unknown side, or slices that a bundle was shaped by.
     """
     if run is None and data is None:
         raise BadData("which slices to measure on is not known: the bundle lies in no run", "pass --data FOLDER")
@@ -35,6 +39,7 @@ def choose_slices(
             f"{dataset.root}: holds no slice on the side {side!r}", f"use --split {', '.join((*SIDES, 'all'))}"
         )
     chosen = spread(records, most or len(records))
+    refuse_seen(bundles, dataset, split if source == RUN_SPLIT else None, side, chosen)
     names = [record.name for record in chosen]
     facts = {
         "path": str(dataset.root),
@@ -57,7 +62,7 @@ def _side(dataset: Dataset, split: Split | None, side: str) -> tuple[list[Record
         raise BadData(f"{side!r} is no side of a split", f"use one of {', '.join(SIDES)}, all")
     known = {record.name: record for record in dataset.records}
     if split is not None and set(split.names_of(side)) <= set(known):
-        return [_grouped(known[name], split.groups) for name in split.names_of(side)], "the run's split"
+        return [_grouped(known[name], split.groups) for name in split.names_of(side)], RUN_SPLIT
     if side == "all":
         return list(dataset.records), "all slices of the data set"
     return [record for record in dataset.records if record.folder == side], "the data set's own folders"

@@ -36,6 +36,7 @@ def bench(
     from edgebrain.bench.run import run_bench
     from edgebrain.bench.schema import refuse_unless_report
     from edgebrain.bench.slices import choose_slices
+    from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.runs import run_of
 
@@ -44,7 +45,7 @@ def bench(
     declared = _suite(suite, max_dice_drop)
     chosen = _bundles(bundles or [])
     run = run_of(chosen[0])
-    records, facts = choose_slices(run, data, split, max_images)
+    records, facts = choose_slices(run, data, split, max_images, [open_bundle(path) for path in chosen])
     with Bars() as bars:
         report = run_bench(chosen, records, _counts(threads), queries, target, facts, declared, bars.show)
     _hand_out(report, run, json_file)

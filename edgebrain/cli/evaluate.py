@@ -33,7 +33,7 @@ def evaluate(
     folder = bundle or newest_run() / "float"
     opened = open_bundle(folder)
     run = run_of(folder)
-    records, facts = choose_slices(run, data, split)
+    records, facts = choose_slices(run, data, split, bundles=[opened])
     with Bars() as bars:
         report = _scored(opened, records, facts, engine, threads, bars)
         report["copying"] = _copying(run, facts, opened.input.shape[1])

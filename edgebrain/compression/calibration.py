@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgebrain.bundle import CLASSES
+from edgebrain.data.calibrated import AGAIN, check_calibrated
 from edgebrain.data.pack import Pack
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.files import sha256_bytes
 from edgebrain.recipe import CalibrationPart
+
+# Correlation of neighbouring pixels: near 1 in any picture, 0 in noise.
+NOISE_CORRELATION = 0.5
 
 
 @dataclass
@@ -78,6 +83,45 @@ def choose_calibration(pack: Pack, split: Split, part: CalibrationPart) -> Calib
         tuple(pack.sha256s[row] for row in chosen),
         np.asarray(pack.images[chosen]),
     )
+
+
+def check_choice(calibration: Calibration, pack: Pack, split: Split) -> None:
+    """Raises BadData: calibration images that are noise, are not the slices that they are called, or are none that
+    `data.calibrated.check_calibrated` takes."""
+    near, usual = (_neighbours_correlate(np.asarray(images)) for images in (calibration.images, pack.images[:32]))
+    if near < NOISE_CORRELATION:
+        raise BadData(
+            f"calibration: the images are random noise (neighbouring pixels correlate by {near:.2f}, in slices by "
+            f"{usual:.2f}): its scales fit no slice",
+            AGAIN,
+        )
+    labels = {name: CLASSES[label] for name, label in zip(pack.names, pack.labels, strict=True)}
+    listed = list(zip(calibration.names, calibration.sha256s, strict=True))
+    check_calibrated("calibration", listed, split, labels, dict(zip(pack.names, pack.sha256s, strict=True)))
+    same = (calibration.images == pack.images[pack.index(calibration.names)]).all(axis=(1, 2))
+    if not same.all():
+        raise BadData(
+            f"calibration: the pixels of {calibration.names[int(same.argmin())]} are not those of the slice of that "
+            f"name ({int((~same).sum())} slices in all): inverted, scaled or otherwise changed before calibration",
+            "calibrate on slices as `runtime.transform.shrink` gives them",
+        )
+
+
+def refuse_unseen(calibration: Calibration) -> None:
+    """Raises BadData: an exporter's observers did not look at every calibration image."""
+    if calibration.seen < len(calibration.images):
+        raise BadData(
+            f"the observers saw {calibration.seen} of {len(calibration.images)} calibration images",
+            "hand Calibration.tensors() to the converter, all of it",
+        )
+
+
+def _neighbours_correlate(images: np.ndarray) -> float:
+    """Correlation of each pixel with the one on its right, over all of (N, H, W) uint8; 1 for flat images."""
+    left, right = images[:, :, :-1].ravel().astype(np.float64), images[:, :, 1:].ravel().astype(np.float64)
+    if not left.std() or not right.std():
+        return 1.0
+    return float(np.corrcoef(left, right)[0, 1])
 
 
 def _shuffled_within(order: list[int], strata: list[tuple[int, str]], seed: int) -> list[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebrain.compression.diagnosis import Repair, repaired, repairs
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.evaluation.scores import ImageScore, score_image, summarise
@@ -17,6 +18,10 @@ from edgebrain.runtime.session import Prediction, Session
 
 CONSTANT_SPREAD = 1.0 / 255.0
 SATURATED_SHARE = 0.9
+# Where the parent marks more of the healthy slices than this, a child that marks all need not have collapsed.
+HEALTHY_MARKED = 0.5
+# A refused child is asked again on so many slices, once a repair.
+DIAGNOSED = 32
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class Answers:
     probabilities: np.ndarray
     areas: np.ndarray
     spread: float
+
+    def at(self, places: Sequence[int]) -> Answers:
+        """The answers at some places; their spread is that of all."""
+        chosen = list(places)
+        scores = tuple(self.scores[place] for place in chosen)
+        return Answers(scores, self.probabilities[chosen], self.areas[chosen], self.spread)
 
 
 @dataclass(frozen=True)
@@ -67,18 +78,50 @@ def judge(parent: Answers, child: Answers, max_dice_drop: float, min_agreement: 
     return Verdict(before, after, agreement, tuple(reasons))
 
 
-def pass_or_refuse(name: str, verdict: Verdict, slices: int) -> None:
-    """Raises GateRefused with the figures when the verdict has reasons."""
+def pass_or_refuse(name: str, verdict: Verdict, slices: int, found: Repair | None = None) -> None:
+    """Raises GateRefused with the figures when the verdict has reasons. found: what a diagnosis says of them."""
     if verdict.reasons:
+        mistake = f"; {found.mistake} (so read, it answers as its parent does)" if found else ""
+        way_out = found.advice if found else "more calibration slices, --qat, or a longer fine-tuning may help"
         raise GateRefused(
-            f"{name}: refused on {slices} validation slices: {'; '.join(verdict.reasons)}",
-            "nothing was written; more calibration slices, --qat, or a longer fine-tuning may help",
+            f"{name}: refused on {slices} validation slices: {'; '.join(verdict.reasons)}{mistake}",
+            f"nothing was written; {way_out}",
         )
 
 
-def broken_output(name: str, problem: BadBundle) -> GateRefused:
-    """A child whose output is no number at all."""
-    return GateRefused(f"{name}: refused: {problem.message}", problem.hint)
+def admit(
+    name: str,
+    parent: Answers,
+    session: Session,
+    samples: Sequence[Sample],
+    max_dice_drop: float,
+    min_agreement: float,
+) -> tuple[Answers, Verdict]:
+    """A child's answers and figures.
+
+    Raises GateRefused: it has collapsed, or answers no numbers; the mistake is named where it can be told.
+    """
+    try:
+        says = answer(session, samples)
+    except BadBundle as problem:
+        raise GateRefused(f"{name}: refused: {problem.message}", problem.hint) from problem
+    verdict = judge(parent, says, max_dice_drop, min_agreement)
+    found = diagnose(parent, session, samples, max_dice_drop, min_agreement) if verdict.reasons else None
+    pass_or_refuse(name, verdict, len(samples), found)
+    return says, verdict
+
+
+def diagnose(
+    parent: Answers, session: Session, samples: Sequence[Sample], max_dice_drop: float, min_agreement: float
+) -> Repair | None:
+    """The first repair with which a refused child passes, on a part of the slices; None where none helps."""
+    places = range(0, len(samples), -(-len(samples) // DIAGNOSED))
+    some, before = [samples[place] for place in places], parent.at(places)
+    for repair in repairs(session.classes):
+        says = answer(repaired(session, repair), some)
+        if not judge(before, says, max_dice_drop, min_agreement).reasons:
+            return repair
+    return None
 
 
 def _collapsed(parent: Answers, child: Answers) -> list[str]:
@@ -92,6 +135,10 @@ def _collapsed(parent: Answers, child: Answers) -> list[str]:
         reasons.append("constant mask: the mean probability does not change from slice to slice")
     if np.ptp(child.probabilities, axis=0).max() < CONSTANT_SPREAD:
         reasons.append("constant class: the same probabilities for every slice")
+    healthy = np.array([not score.is_tumour for score in child.scores])
+    if healthy.any() and child.areas[healthy].all() and np.mean(parent.areas[healthy] > 0) <= HEALTHY_MARKED:
+        before = int((parent.areas[healthy] > 0).sum())
+        reasons.append(f"every healthy slice is marked: {healthy.sum()} of {healthy.sum()}, by its parent {before}")
     return reasons
 
 

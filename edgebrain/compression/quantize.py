@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebrain.bundle import Bundle, make_bundle, write_bundle
-from edgebrain.compression.calibration import Calibration, choose_calibration
+from edgebrain.bundle import CALIBRATION, Bundle, make_bundle, write_bundle
+from edgebrain.compression.calibration import Calibration, check_choice, choose_calibration, refuse_unseen
 from edgebrain.compression.exporters import Exported, exporter
 from edgebrain.compression.exporters.tflite import described
-from edgebrain.compression.gate import Answers, Verdict, answer, broken_output, judge, pass_or_refuse
+from edgebrain.compression.gate import Answers, Verdict, admit, answer
 from edgebrain.compression.narrow import keras_session, pruned
 from edgebrain.compression.qat import train_quantization_aware
 from edgebrain.compression.saved_model import save_model
 from edgebrain.compression.source import Progress, Run
 from edgebrain.data.sample import Sample
-from edgebrain.errors import BadBundle, EdgebrainError
+from edgebrain.errors import EdgebrainError, GateRefused
 from edgebrain.files import refuse_to_overwrite
 from edgebrain.graph import Operator, int8_mac_share
 from edgebrain.model.network import weights_by_layer
@@ -58,6 +58,8 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
     if recipe.compress.prune:
         parent, model, parent_says = pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
     calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
+    if calibration is not None:
+        check_choice(calibration, run.pack, run.split)
     task = _Task(run, recipe, out, force, parent, model, parent_says, samples, calibration, progress)
     with tempfile.TemporaryDirectory(prefix="edgebrain-saved-") as folder:
         saved = Path(folder, "saved_model")
@@ -144,16 +146,17 @@ class _Task:
         self, name: str, exported: Exported, precision: str, calibration: Calibration | None
     ) -> Outcome:
         contents: dict[str, bytes] = dict(exported.contents)
+        if precision == "int8":
+            _refuse_float(name, exported.operators)
         if calibration is not None and not self.recipe.compress.qat:
-            contents["calibration.csv"] = calibration.csv
+            refuse_unseen(calibration)
+            contents[CALIBRATION] = calibration.csv
         manifest = self._manifest(name, exported, precision, calibration)
         draft = make_bundle(self.out / name, manifest, contents)
-        try:
-            says = answer(open_session(draft), self.samples)
-        except BadBundle as problem:
-            raise broken_output(name, problem) from problem
-        verdict = judge(self.parent_says, says, self.recipe.gate.max_dice_drop, self.recipe.gate.min_agreement)
-        pass_or_refuse(name, verdict, len(self.samples))
+        gate = self.recipe.gate
+        says, verdict = admit(
+            name, self.parent_says, open_session(draft), self.samples, gate.max_dice_drop, gate.min_agreement
+        )
         contents["scores.json"] = scores_json(says.scores, self.run.split.sha256, "val")
         return Outcome(name, write_bundle(draft.path, manifest, contents, self.force), verdict)
 
@@ -184,6 +187,20 @@ class _Task:
             "operators": _operator_counts(exported.operators),
             "lineage": lineage,
         }
+
+
+def _refuse_float(name: str, operators: tuple[Operator, ...]) -> None:
+    """Raises GateRefused: a file that was to be int8 and multiplies in float throughout."""
+    if int8_mac_share(operators):
+        return
+    weighted = [operator for operator in operators if operator.macs]
+    weights = {operator.weight for operator in weighted}
+    given = {dtype for operator in weighted for dtype in operator.inputs}
+    raise GateRefused(
+        f"{name}: refused: not one multiply-add of the written file is int8 (weights {', '.join(sorted(weights))}, "
+        f"activations {', '.join(sorted(given))})",
+        "nothing was written; give the converter calibration images and ask for integer operators only",
+    )
 
 
 def _kept_float(operators: tuple[Operator, ...]) -> list[str]:
