@@ -22,11 +22,6 @@ from edgebrain.runtime.transform import to_real
 SHIFTS = (1, 2, 4, 8)
 
 
-def _stretched(real: np.ndarray) -> np.ndarray:
-    """Mean 0 and standard deviation 1, as many training scripts give each slice."""
-    return (real - real.mean()) / max(float(real.std()), 1e-6)
-
-
 def _whole_range(raw: np.ndarray, port: Port) -> np.ndarray:
     """Stored integers as 0 to 1 over their whole range, whatever the manifest says; float outputs as they are."""
     if raw.dtype.kind == "f":
@@ -64,7 +59,6 @@ REPAIRS = (
     Repair("the input scale is wrong: it wants 0 to 255, slices come as 0 to 1", SCALE, lambda x: x * 255.0),
     Repair("the input scale is wrong: grey values are divided by 255 twice", SCALE, lambda x: x / 255.0),
     Repair("the input scale is wrong: it wants -1 to 1, slices come as 0 to 1", SCALE, lambda x: 2.0 * x - 1.0),
-    Repair("the input scale is wrong: it wants mean 0 and deviation 1, slices come as 0 to 1", SCALE, _stretched),
     Repair(
         "the mask's dequantization was forgotten: its integers are 0 to 1 over their whole range",
         "write scale and zero point of the file's output into the manifest",

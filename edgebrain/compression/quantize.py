@@ -52,14 +52,14 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
     variant = variant_name(recipe)
     for name in recipe.compress.formats:
         refuse_to_overwrite(out / f"{name}-{variant}", force)
+    calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
+    if calibration is not None:
+        check_choice(calibration, run.pack, run.split)
     samples = run.gate_samples(recipe.gate.slices)
     parent, model = open_float_model(run.path / "float")
     parent_says = answer(keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
     if recipe.compress.prune:
         parent, model, parent_says = pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
-    calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
-    if calibration is not None:
-        check_choice(calibration, run.pack, run.split)
     task = _Task(run, recipe, out, force, parent, model, parent_says, samples, calibration, progress)
     with tempfile.TemporaryDirectory(prefix="edgebrain-saved-") as folder:
         saved = Path(folder, "saved_model")
