@@ -35,15 +35,25 @@ def operators(xml: bytes, weights: bytes) -> list[Operator]:
     Args: xml, weights: the whole model.xml and model.bin.
     Raises BadBundle: not an IR that this OpenVINO reads.
     """
+    return [operator(node) for node in nodes(read(xml, weights))]
+
+
+def read(xml: bytes, weights: bytes) -> Any:
+    """The model as `openvino.Model`. Raises BadBundle as `operators` does."""
     try:
-        model = openvino.Core().read_model(model=xml, weights=weights)
+        return openvino.Core().read_model(model=xml, weights=weights)
     except RuntimeError as problem:
         reason = str(problem).strip().splitlines()[-1]
         raise BadBundle(f"the OpenVINO model cannot be read ({reason})", "export the model again") from problem
-    return [_operator(node) for node in model.get_ordered_ops() if node.get_type_name() not in BORDER]
 
 
-def _operator(node: Any) -> Operator:
+def nodes(model: Any) -> list[Any]:
+    """The nodes that `operators` tells of, in its order."""
+    return [node for node in model.get_ordered_ops() if node.get_type_name() not in BORDER]
+
+
+def operator(node: Any) -> Operator:
+    """What one of `nodes` computes on."""
     kind = node.get_type_name()
     sources = [node.input_value(place) for place in range(node.get_input_size())]
     digits = re.search(r"\d+", node.get_type_info().version_id or "")
@@ -80,15 +90,15 @@ def _activation_type(source: Any) -> str:
 
 
 def _is_constant(source: Any) -> bool:
-    return _constant(source) is not None
+    return constant_of(source) is not None
 
 
 def _stored_type(source: Any) -> str:
-    constant = _constant(source)
+    constant = constant_of(source)
     return _dtype(constant.output(0)) if constant is not None else _dtype(source)
 
 
-def _constant(source: Any) -> Any:
+def constant_of(source: Any) -> Any:
     """The constant that weights come from, past what unpacks it; None where they are computed from an input."""
     node = source.get_node()
     while node.get_type_name() in (*UNPACKS, "FakeQuantize"):

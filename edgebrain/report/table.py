@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -31,6 +32,12 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
             screen.print(_rich(title, columns, rows))
     for line in [*_legend(report), *report["notes"], "", *verdict.verdict_lines(judged_once(report))]:
         screen.print(line, markup=False, highlight=False)
+
+
+def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of texts."""
+    columns: list[Column] = [(head, itemgetter(place)) for place, head in enumerate(heads)]
+    Console(width=WIDTH).print(_rich(title, columns, rows))
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:

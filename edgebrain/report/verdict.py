@@ -22,9 +22,7 @@ NAMES = {
 
 def verdict_lines(rows: Sequence[Row]) -> list[str]:
     """One line for each row: the outcome (first, so that it can be searched), who, where, and the reason."""
-    return [
-        f"{row['verdict']['outcome']}: {row['bundle']} on {row['target']}{_because(row['verdict'])}" for row in rows
-    ]
+    return [f"{row['verdict']['outcome']}: {row['bundle']} on {row['target']}{because(row['verdict'])}" for row in rows]
 
 
 def judged(row: Row) -> list[Comparison]:
@@ -87,23 +85,44 @@ def worst_stratum(row: Row) -> str:
     return f"{drop(worst)} {_mark(worst)}\n{NAMES[worst['measure']]}\n{worst['stratum']}"
 
 
+def because(verdict: Mapping[str, Any]) -> str:
+    """Why the outcome is what it is, in brackets with a space before; empty where there is nothing to say."""
+    parts = _reasons(verdict)
+    # Two reasons fill a line; the table has the rest.
+    more = f", and {len(parts) - 2} more" if len(parts) > 2 else ""
+    return f" ({'; '.join(parts[:2])}{more})" if parts else ""
+
+
+def reason(row: Row) -> str:
+    """The outcome of a row in a sentence: what decided it, every question of all slices by name."""
+    found = row["verdict"]
+    if found["reason"]:
+        return f"{found['reason'][0].upper()}{found['reason'][1:]}."
+    if found["outcome"] == PASS:
+        return "Every question was answered: what is lost against the float model stays inside its margin."
+    decisive = [one for one in found["comparisons"] if one["outcome"] == found["outcome"]]
+    within = sum(bool(one["stratum"]) for one in decisive)
+    whole = [one for one in decisive if not one["stratum"]]
+    named = [f"{question(one)}: {drop(one)} points lost ({interval(one)}), {margin(one)} allowed" for one in whole]
+    strata = [f"{within} {'question' if within == 1 else 'questions'} within strata"] if within else []
+    passed = [question(one) for one in judged(row) if one["outcome"] == PASS]
+    start = "Outside the margin" if found["outcome"] == FAIL else "These data cannot tell"
+    end = f" Inside its margin: {', '.join(passed)}." if passed else ""
+    return f"{start}: {'; '.join([*named, *strata])}.{end}"
+
+
 def _mark(one: Comparison) -> str:
     return "?" if one["outcome"] == INCONCLUSIVE else str(one["outcome"])
 
 
-def _because(verdict: Mapping[str, Any]) -> str:
+def _reasons(verdict: Mapping[str, Any]) -> list[str]:
+    """What decided an outcome, a clause each; the first ones are those of all slices."""
     if verdict["reason"]:
-        return f" ({verdict['reason']})"
+        return [str(verdict["reason"])]
     decisive = [one for one in verdict["comparisons"] if one["outcome"] == verdict["outcome"] != PASS]
-    if not decisive:
-        return ""
     if verdict["outcome"] == FAIL:
-        parts = [f"{question(one)} loses {drop(one)} ({interval(one)}), {margin(one)} allowed" for one in decisive]
-    else:
-        parts = [f"{question(one)}: {_enough(one)}, {one['groups']} here" for one in decisive]
-    # Two reasons fill a line; the table has the rest.
-    more = f", and {len(parts) - 2} more" if len(parts) > 2 else ""
-    return f" ({'; '.join(parts[:2])}{more})"
+        return [f"{question(one)} loses {drop(one)} ({interval(one)}), {margin(one)} allowed" for one in decisive]
+    return [f"{question(one)}: {_enough(one)}, {one['groups']} here" for one in decisive]
 
 
 def _enough(one: Comparison) -> str:

@@ -1,7 +1,7 @@
 """SavedModel -> model file, one module a format.
 
 Each module has `export(saved_model, side, precision, calibration) -> Exported`; precision is float32, float16 or
-int8, and calibration is given for int8 only.
+int8, and calibration is given for int8 only. `operators(contents)` reads back what was written.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class Exporter(Protocol):
 
     def export(self, saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
         """Write one model file. Raises MissingExtra where the format's library is not installed."""
+
+    def operators(self, contents: Mapping[str, bytes]) -> tuple[Operator, ...]:
+        """The operators of a written model, in the order of computation. Raises BadBundle."""
 
 
 def exporter(format_name: str) -> Exporter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.saved_model import INPUT, signature_of
 from edgebrain.errors import MissingExtra
+from edgebrain.graph import Operator
 from edgebrain.graph import onnx as graph
 from edgebrain.quiet import quiet
 
@@ -44,7 +46,13 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
     ports = {value.name: _port(value, scales) for value in [*model.graph.input, *model.graph.output]}
     outputs = {role: ports[_output_name(model, role)] for role in ROLES}
     given = ports[model.graph.input[0].name]
-    return Exported({"model.onnx": content}, given, outputs, tuple(graph.operators(content)))
+    contents = {"model.onnx": content}
+    return Exported(contents, given, outputs, operators(contents))
+
+
+def operators(contents: Mapping[str, bytes]) -> tuple[Operator, ...]:
+    """The operators of a written model. Raises BadBundle."""
+    return tuple(graph.operators(contents["model.onnx"]))
 
 
 def _float_model(saved_model: Path, side: int) -> Any:

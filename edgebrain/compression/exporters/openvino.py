@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.errors import MissingExtra
+from edgebrain.graph import Operator
 from edgebrain.graph import openvino as graph
 from edgebrain.quiet import quiet
 
@@ -31,18 +33,28 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
         _name_border(model)
         if calibration is not None:
             model = _eight_bit_border(_quantized(model, calibration))
-    _forget_the_process(model)
-    with tempfile.TemporaryDirectory(prefix="edgebrain-") as folder:
-        path = Path(folder, "model.xml")
-        ov.save_model(model, path, compress_to_fp16=precision == "float16")
-        contents = {name: Path(folder, name).read_bytes() for name in ("model.xml", "model.bin")}
+    contents = written(model, half=precision == "float16")
     scale = 1.0 / 255.0 if calibration is not None else 1.0
     return Exported(
         contents,
         _port(model.inputs[0], scale),
         {role: _port(model.output(role), scale) for role in ROLES},
-        tuple(graph.operators(contents["model.xml"], contents["model.bin"])),
+        operators(contents),
     )
+
+
+def operators(contents: Mapping[str, bytes]) -> tuple[Operator, ...]:
+    """The operators of a written model. Raises BadBundle."""
+    return tuple(graph.operators(contents["model.xml"], contents["model.bin"]))
+
+
+def written(model: Any, half: bool = False) -> dict[str, bytes]:
+    """The two files of a model; equal models give equal bytes. half: store float weights in 16 bits."""
+    _forget_the_process(model)
+    with tempfile.TemporaryDirectory(prefix="edgebrain-") as folder:
+        path = Path(folder, "model.xml")
+        ov.save_model(model, path, compress_to_fp16=half)
+        return {name: Path(folder, name).read_bytes() for name in ("model.xml", "model.bin")}
 
 
 def _quantized(model: Any, calibration: Calibration) -> Any:
@@ -56,6 +68,9 @@ def _quantized(model: Any, calibration: Calibration) -> Any:
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(calibration.images),
         fast_bias_correction=True,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.errors import MissingExtra
+from edgebrain.graph import Operator
 from edgebrain.graph import tflite as graph
 from edgebrain.quiet import quiet
 
@@ -47,7 +49,13 @@ def described(content: bytes) -> Exported:
     ports = [_port(detail) for detail in interpreter.get_output_details()]
     outputs = {role: next(port for port in ports if len(port.shape) == RANKS[role]) for role in ROLES}
     (given,) = interpreter.get_input_details()
-    return Exported({"model.tflite": content}, _port(given), outputs, tuple(graph.operators(content)))
+    contents = {"model.tflite": content}
+    return Exported(contents, _port(given), outputs, operators(contents))
+
+
+def operators(contents: Mapping[str, bytes]) -> tuple[Operator, ...]:
+    """The operators of a written model. Raises BadBundle."""
+    return tuple(graph.operators(contents["model.tflite"]))
 
 
 def _port(detail: dict[str, Any]) -> Port:

@@ -1,0 +1,78 @@
+"""`edgebrain report`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edgebrain.report.source import LeftOut, Source
+
+
+def report(
+    named: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Runs, or files of `bench --json`; else the newest run.", metavar="RUN|JSON"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; else report.html in the run.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Everything in it, as JSON.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="The same as Markdown.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="A test case a question, for CI.")] = None,
+    model_card: Annotated[Path | None, typer.Option(help="A model card as on Hugging Face.")] = None,
+    mlperf: Annotated[Path | None, typer.Option(help="MLPerf's summary fields; no submission.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; else where the bench found it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that report did not write.")] = False,
+) -> None:
+    """Write one HTML page on a bench: verdict, plots, worst slices, layers, data, lineage.
+
+    Reports of several machines are kept apart. What cannot be read is left out and named, and the exit code is then 1.
+
+    Example: edgebrain report runs/demo-1 --junit junit.xml --model-card README.md
+    """
+    from edgebrain.cli.progress import Bars
+    from edgebrain.files import write_text
+    from edgebrain.report.exports import WRITERS
+    from edgebrain.report.gather import gather
+    from edgebrain.report.overwrite import refuse_unless_ours
+    from edgebrain.report.source import read_sources
+
+    sources, left_out = read_sources(named or _newest())
+    asked = (out or _page(sources[0]), json_file, markdown, junit, model_card, mlperf)
+    wanted = {kind: path for kind, path in zip(WRITERS, asked, strict=True) if path is not None}
+    refuse_unless_ours(wanted.values(), force)
+    with Bars() as bars:
+        page = gather(sources, left_out, data, bars.show)
+    for kind, path in wanted.items():
+        write_text(path, WRITERS[kind](page))
+        print(f"wrote {path}")
+    _end(left_out)
+
+
+def _newest() -> list[Path]:
+    """The newest run, which is told on stderr."""
+    from edgebrain.runs import newest_run
+
+    run = newest_run()
+    print(f"run: {run}", file=sys.stderr)
+    return [run]
+
+
+def _page(source: Source) -> Path:
+    """Beside the bench report; a file that was named otherwise than the run's gives its name."""
+    from edgebrain.report.source import BENCH
+
+    return source.path.with_name("report.html" if source.path.name == BENCH else f"{source.path.stem}.html")
+
+
+def _end(left_out: Sequence[LeftOut]) -> None:
+    """Exit 1 where something was left out, naming each."""
+    for one in left_out:
+        print(f"Error: left out: {one.problem.message}", file=sys.stderr)
+        if one.problem.hint:
+            print(f"  {one.problem.hint}", file=sys.stderr)
+    if left_out:
+        raise typer.Exit(1)

@@ -1,0 +1,81 @@
+"""What a report is made of: bench reports, the run that each belongs to, and the bundles and data that are still here.
+
+What cannot be used is left out and told, and the rest is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebrain.bench.schema import read_report
+from edgebrain.bundle import MANIFEST, find_bundles
+from edgebrain.errors import BadReport, BadRun, EdgebrainError
+from edgebrain.files import sha256_file
+from edgebrain.runs import RUN_FILE, run_of
+
+BENCH = "bench.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A bench report that holds together. path: its file. run: the run folder it belongs to, None where not here."""
+
+    path: Path
+    bench: Mapping[str, Any]
+    run: Path | None
+
+    def bundle_folder(self, row: Mapping[str, Any]) -> Path | None:
+        """The folder of the very bundle that a row was measured on, by its manifest's hash; None where not here."""
+        places = [Path(row["path"]), *(find_bundles(self.run) if self.run else ())]
+        return next((place for place in places if _is(place, row["manifest_sha256"])), None)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that was named and cannot be used."""
+
+    name: str
+    problem: EdgebrainError
+
+
+def read_sources(named: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
+    """The bench reports of runs and files, each once, and what cannot be used.
+
+    Raises BadRun, BadReport: there is nothing to report on; the first problem.
+    """
+    sources: dict[Path, Source] = {}
+    left_out = []
+    for path in named:
+        try:
+            source = _read(path)
+            sources[source.path.resolve()] = source
+        except EdgebrainError as problem:
+            left_out.append(LeftOut(str(path), problem))
+    if not sources:
+        raise left_out[0].problem
+    return list(sources.values()), left_out
+
+
+def _read(path: Path) -> Source:
+    file = _bench_of(path) if path.is_dir() else path
+    bench = read_report(file)
+    if not bench["results"]:
+        raise BadReport(f"{file}: holds no row", "measure again with `edgebrain bench`")
+    measured = (run_of(Path(row["path"])) for row in bench["results"])
+    return Source(file, bench, run_of(file) or next(filter(None, measured), None))
+
+
+def _bench_of(run: Path) -> Path:
+    if not (run / RUN_FILE).is_file():
+        raise BadRun(f"{run}: is not a run (no {RUN_FILE})", "name a run, or a file of `edgebrain bench --json`")
+    if not (run / BENCH).is_file():
+        raise BadRun(f"{run}: holds no {BENCH}, so there is nothing to report", f"edgebrain bench {run}")
+    return run / BENCH
+
+
+def _is(folder: Path, manifest_sha256: str) -> bool:
+    manifest = folder / MANIFEST
+    return manifest.is_file() and sha256_file(manifest) == manifest_sha256
