@@ -49,15 +49,9 @@ def gather(
     }
 
 
-def machine_name(environment: Mapping[str, Any]) -> str:
-    """What a latency was measured on: the board or the processor, and its cores."""
-    who = environment["board"] or environment["cpu"] or environment["machine"]
-    return f"{who}, {environment['cores_usable']} cores"
-
-
 def _report(source: Source, data: Path | None, progress: Progress) -> dict[str, Any]:
     bench = source.bench
-    machine = machine_name(bench["environment"])
+    machine = run_folder.machine_name(bench["environment"])
     rows = _rows(bench, machine)
     place = headline.headline(rows)
     return {

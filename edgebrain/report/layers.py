@@ -24,7 +24,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     layers = found["layers"]
     dice, data = found["dice"], found["data"]
     parts = [
-        f"Dice {score(dice['parent'])} in float, {score(dice['bundle'])} here; {data['slices']} slices, {data['split']}",
+        f"Dice {score(dice['parent'])} in float, {score(dice['bundle'])} here, on {data['slices']} validation slices",
         *_worst(layers),
     ]
     counted = sum(layer["ms"] for layer in layers if layer["ms"] is not None)

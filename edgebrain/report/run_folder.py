@@ -28,6 +28,12 @@ LINEAGE = (
 )
 
 
+def machine_name(environment: Mapping[str, Any]) -> str:
+    """What a duration was measured on: the board or the processor, and its cores."""
+    who = environment["board"] or environment["cpu"] or environment["machine"]
+    return f"{who}, {environment['cores_usable']} cores"
+
+
 def missing(what: str, way_out: str) -> dict[str, str]:
     """Why a part of the page is empty. way_out: the line to type, or what to do."""
     return {"what": what, "way_out": way_out}
@@ -57,8 +63,9 @@ def training(source: Source) -> dict[str, Any]:
 
 def layers(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
     """What `edgebrain explain` found of a bundle, if it is of this very bundle."""
-    line = f"edgebrain explain {source.bundle_folder(row) or row['path']}"
-    file = source.run / EXPLAINED / f"{row['bundle']}.json" if source.run else None
+    folder = source.bundle_folder(row) or Path(row["path"])
+    line = f"edgebrain explain {folder}"
+    file = source.run / EXPLAINED / f"{folder.name}.json" if source.run else None
     if file is None or not file.is_file():
         return {"bundle": row["bundle"], "missing": missing("the layers were not explained yet", line)}
     try:
@@ -70,7 +77,13 @@ def layers(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
     except (EdgebrainError, KeyError) as problem:
         return {"bundle": row["bundle"], "missing": missing(str(problem), line)}
     kept = ("parent", "data", "dice", "whole_ms", "layers", "notes")
-    return {"bundle": row["bundle"], "missing": None, **{key: found.get(key) for key in kept}}
+    environment = found.get("environment")
+    return {
+        "bundle": row["bundle"],
+        "missing": None,
+        "machine": machine_name(environment) if environment else None,
+        **{key: found.get(key) for key in kept},
+    }
 
 
 def audit(source: Source) -> dict[str, Any]:

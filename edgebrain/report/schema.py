@@ -35,7 +35,10 @@ REPORT = {
     "lineage": (LIST, "where each bundle comes from, see below"),
 }
 ROW = {
-    "dice_low": (MAYBE, "lower end of the interval of `dice` over groups; null with fewer than 10 groups"),
+    "dice_low": (
+        MAYBE,
+        "lower end of the interval of `dice` over groups; null with fewer than 10 groups, or where it has no end",
+    ),
     "dice_high": (MAYBE, "upper end"),
     "reliability": (
         MAYBE_OBJECT,
@@ -78,13 +81,15 @@ SLICE = {
 LAYERS = {
     "bundle": (TEXT, "whose layers"),
     "missing": (MAYBE_OBJECT, "why they are not here: `what`, `way_out`; the fields below are then left out"),
+    "machine": (MAYBE_TEXT, "what the durations were measured on"),
     "parent": (MAYBE_TEXT, "what it was compared with"),
     "data": (OBJECT, "`path`, `split`, `slices`"),
     "dice": (OBJECT, "`parent` and `bundle`, on these slices"),
     "whole_ms": (MAYBE, "time of the whole network"),
     "layers": (
         LIST,
-        "`layer`, `precision`, `sqnr_db`, `drift_db`, `dice_recovered`, `ms`, `macs`, `bytes`; null where not measured",
+        "`layer`, `precision`, `sqnr_db`, `drift_db`, `dice_recovered` with `dice_low` and `dice_high`, `ms`, `macs`, "
+        "`bytes`; null where not measured",
     ),
     "notes": (LIST, "sentences"),
 }

@@ -137,14 +137,15 @@ def layers(report: Report) -> Table:
         ("precision", lambda one: str(one["precision"])),
         ("SQNR dB", lambda one: _one_decimal(one["sqnr_db"])),
         ("drift dB", lambda one: _one_decimal(one["drift_db"])),
-        ("Dice won back, points", lambda one: points(one["dice_recovered"])),
+        ("Dice won back", lambda one: points(one["dice_recovered"])),
+        ("interval", lambda one: _ends(points, one.get("dice_low"), one.get("dice_high"))),
         ("ms", lambda one: milliseconds(one["ms"])),
         ("million MACs", lambda one: UNKNOWN if one["macs"] is None else f"{one['macs'] / 1e6:.2f}"),
         ("KiB", lambda one: UNKNOWN if one["bytes"] is None else f"{one['bytes'] / 1024:.1f}"),
     ]
     caption = (
-        "SQNR: the layer's own signal over what quantizing it adds; drift: the same with all layers before "
-        "it quantized too; Dice won back: by returning the layer to float."
+        "SQNR: signal to noise against the layer in float on the same input; drift: against the float network's layer, "
+        "with the noise of all before it; Dice won back: points that the bundle gains with this layer in float."
     )
     return _table(caption, columns, report["layers"]["layers"], words=2)
 
