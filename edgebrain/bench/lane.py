@@ -84,7 +84,7 @@ class Lane:
         if len({sha256 for _, sha256 in self._timed}) == 1 and wrong[0][1] in known:
             how = f"cached: one and the same answer to {len(set(self.timed_names))} slices"
         elif all(sha256 in known for _, sha256 in wrong):
-            how = f"mixed up: {len(wrong)} slices got another slice's answer, {wrong[0][0]} the first"
+            how = f"mixed up: {len(wrong)} queries got another slice's answer, {wrong[0][0]} the first"
         else:
             how = f"random: {len(wrong)} answers that scoring never gave, the first to {wrong[0][0]}"
         raise AnswersDiffer(

@@ -91,8 +91,9 @@ def check_choice(calibration: Calibration, pack: Pack, split: Split) -> None:
     near, usual = (_neighbours_correlate(np.asarray(images)) for images in (calibration.images, pack.images[:32]))
     if near < NOISE_CORRELATION:
         raise BadData(
-            f"calibration: the images are random noise (neighbouring pixels correlate by {near:.2f}, in slices by "
-            f"{usual:.2f}): its scales fit no slice",
+            "calibration: the images are random noise (neighbouring pixels correlate by "
+            # Adding zero turns a minus zero into zero.
+            f"{round(near, 2) + 0.0:.2f}, in slices by {usual:.2f}): its scales fit no slice",
             AGAIN,
         )
     labels = {name: CLASSES[label] for name, label in zip(pack.names, pack.labels, strict=True)}

@@ -22,17 +22,6 @@ from edgebrain.runtime.transform import to_real
 SHIFTS = (1, 2, 4, 8)
 
 
-def _whole_range(raw: np.ndarray, port: Port) -> np.ndarray:
-    """Stored integers as 0 to 1 over their whole range, whatever the manifest says; float outputs as they are."""
-    if raw.dtype.kind == "f":
-        return raw
-    return (raw.astype(np.float64) - np.iinfo(raw.dtype).min) / 255.0
-
-
-def _sigmoid(raw: np.ndarray, port: Port) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-to_real(raw, port)))
-
-
 def _moved(rows: int, columns: int) -> Callable[[np.ndarray, Port], np.ndarray]:
     return lambda raw, port: np.roll(to_real(raw, port), (rows, columns), axis=(1, 2))
 
@@ -59,12 +48,6 @@ REPAIRS = (
     Repair("the input scale is wrong: it wants 0 to 255, slices come as 0 to 1", SCALE, lambda x: x * 255.0),
     Repair("the input scale is wrong: grey values are divided by 255 twice", SCALE, lambda x: x / 255.0),
     Repair("the input scale is wrong: it wants -1 to 1, slices come as 0 to 1", SCALE, lambda x: 2.0 * x - 1.0),
-    Repair(
-        "the mask's dequantization was forgotten: its integers are 0 to 1 over their whole range",
-        "write scale and zero point of the file's output into the manifest",
-        said=_whole_range,
-    ),
-    Repair("the mask holds scores, not probabilities: its sigmoid was lost", "export with the sigmoid", said=_sigmoid),
     Repair(
         "the mask is inverted: lesion and background are exchanged",
         "export the probability of lesion, not of background",

@@ -16,7 +16,7 @@ from edgebrain.files import sha256_bytes
 from edgebrain.runtime.engines import Engine, open_engine
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import cv2
-from edgebrain.runtime.transform import cut, resize_exact, shrink, to_probability, to_real, to_tensor
+from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_probabilities, to_probability, to_tensor
 
 PREDICT_STAGES = ("transform", "engine", "back")
 
@@ -76,7 +76,7 @@ class Session:
         """Mark and classify one slice.
 
         Args: image: (H, W) uint8, any size.
-        Raises BadImage: another shape or dtype. BadBundle: the model answers NaN or infinity.
+        Raises BadImage: another shape or dtype. BadBundle: the model answers NaN, infinity or no probabilities.
         """
         if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
             raise BadImage(
@@ -119,7 +119,7 @@ class Session:
         """Raw outputs -> probability at the slice's own size, (H, W) uint8, and class probabilities, (C,) float64."""
         height, width = self._ports["mask"].shape[1:3]
         small = to_probability(raw["mask"], self._ports["mask"]).reshape(height, width)
-        return resize_exact(small, shape[0], shape[1]), to_real(raw["class"], self._ports["class"]).ravel()
+        return resize_exact(small, shape[0], shape[1]), to_class_probabilities(raw["class"], self._ports["class"])
 
 
 def open_session(bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str = "cpu") -> Session:

@@ -13,6 +13,9 @@ from edgebrain.bundle import Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.opencv import cv2
 
+# Rounding takes a probability a step out of [0, 1]; a score or a wrong zero point takes it far out.
+OVERSHOOT = 0.25
+
 
 def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """A slice at the network's size, without aliasing.
@@ -51,10 +54,23 @@ def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
     """A stored output as probability in uint8: 0 is 0.0, 255 is 1.0, rounded half up.
 
     Args: raw: any shape, dtype of `port`. Returns: same shape, uint8.
-    Raises BadBundle: the output holds NaN or infinity.
+    Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
     """
-    level: np.ndarray = np.floor(np.clip(to_real(raw, port), 0.0, 1.0) * 255.0 + 0.5)
+    real = to_real(raw, port)
+    _refuse_scores(real, port, "sigmoid")
+    level: np.ndarray = np.floor(np.clip(real, 0.0, 1.0) * 255.0 + 0.5)
     return level.astype(np.uint8)
+
+
+def to_class_probabilities(raw: np.ndarray, port: Port) -> np.ndarray:
+    """The stored class output as probabilities.
+
+    Args: raw: (1, classes), dtype of `port`. Returns: (classes,) float64, whose sum is 1 but for rounding.
+    Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
+    """
+    real = to_real(raw, port).ravel()
+    _refuse_scores(real, port, "softmax", off=abs(float(real.sum()) - 1.0) > OVERSHOOT)
+    return real
 
 
 def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
@@ -70,6 +86,24 @@ def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
             "the weights are broken: train or export it again",
         )
     return real
+
+
+def _refuse_scores(real: np.ndarray, port: Port, lost: str, off: bool = False) -> None:
+    """Raises BadBundle: real numbers that run far outside of [0, 1]. off: they are known to be no probabilities."""
+    low, high = float(real.min()), float(real.max())
+    if off or low < -OVERSHOOT or high > 1.0 + OVERSHOOT:
+        whole = port.dtype.startswith("float")
+        raise BadBundle(
+            f"the model's output {port.tensor!r} holds no probabilities but numbers from {low:.2f} to {high:.2f}: "
+            + (
+                f"its {lost} was lost"
+                if whole
+                else f"its dequantization is wrong (scale {port.scale:g}, zero point {port.zero_point})"
+            ),
+            f"export the model with its {lost}"
+            if whole
+            else "write scale and zero point of the file into the manifest",
+        )
 
 
 def cut(probability: np.ndarray, threshold: float) -> np.ndarray:
