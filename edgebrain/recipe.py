@@ -17,6 +17,7 @@ from edgebrain.files import sha256_json
 from edgebrain.model.spec import UNetSpec
 
 KINDS = ("train", "quantize")
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,14 @@ class TrainRecipe:
 @dataclass(frozen=True)
 class CompressPart:
     """precision: int8 or fp16. prune: share of channels to remove before quantizing, 0 for none.
-    qat: retrain with simulated INT8 (TFLite only)."""
+    qat: retrain with simulated INT8 (TFLite only). keep_float: layers that stay float, `enc1_conv1,mask`; `auto` for
+    the fewest with which a model that the gate refuses passes it; empty for none."""
 
     precision: str = "int8"
     formats: tuple[str, ...] = ("tflite", "openvino", "onnx")
     prune: float = 0.0
     qat: bool = False
+    keep_float: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,12 @@ def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
     if compress.qat and compress.precision != "int8":
         raise BadRecipe(
             f"{source}: quantization-aware training gives int8, not {compress.precision}", "leave out --qat"
+        )
+    if compress.keep_float and (compress.qat or compress.precision != "int8"):
+        raise BadRecipe(
+            f"{source}: layers stay float in an int8 model that was not retrained; this one is "
+            f"{'retrained' if compress.qat else compress.precision}",
+            "leave out --keep-float",
         )
 
 

@@ -14,6 +14,9 @@ def quantize(
     fp16: Annotated[bool, typer.Option("--fp16", help="16-bit floating-point weights.")] = False,
     qat: Annotated[bool, typer.Option("--qat", help="Quantization-aware training first (TFLite).")] = False,
     prune: Annotated[float | None, typer.Option(help="Share of channels to remove first.")] = None,
+    keep_float: Annotated[
+        str | None, typer.Option(help="Layers that stay float, a,b; auto: the fewest that pass the gate.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name or a .toml file.")] = None,
     data: Annotated[Path | None, typer.Option(help="The run's data, where it has moved.")] = None,
     out: Annotated[Path | None, typer.Option(help="Bundle folder; RUN/bundles when left out.")] = None,
@@ -33,7 +36,7 @@ def quantize(
     if sum((int8, fp16, recipe is not None)) > 1 or (fp16 and qat):
         raise typer.BadParameter("choose one of --int8, --fp16 and --recipe; --qat gives int8")
     base = recipe or ("fp16" if fp16 else "int8-qat" if qat else "int8")
-    chosen = replaced(load_quantize_recipe(base), "compress", prune=prune, qat=qat or None)
+    chosen = replaced(load_quantize_recipe(base), "compress", prune=prune, qat=qat or None, keep_float=keep_float)
     check_quantize(chosen, "the options")
     folder = run or newest_run()
     entry = read_run(folder)
@@ -55,6 +58,9 @@ def quantize(
                 f"{outcome.name:<24} {outcome.bundle.model_bytes / 1024:>7.0f} {manifest['int8_mac_share']:>9.1%}"
                 f" {verdict.dice or 0:>9.4f} {verdict.parent_dice or 0:>7.4f} {verdict.agreement:>6.3f}"
             )
+    for outcome in outcomes:
+        if outcome.note:
+            print(f"{outcome.name}: {outcome.note}")
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     print(f"{out or folder / 'bundles'}: {len(outcomes) - len(failures)} bundles; next: edgebrain bench --target cpu")
     if failures:

@@ -6,8 +6,9 @@ Each format's float32 sibling is written too: a speed-up is only fair against th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from edgebrain.bundle import CALIBRATION, Bundle, make_bundle, write_bundle
 from edgebrain.compression.calibration import Calibration, check_choice, choose_calibration, refuse_unseen
 from edgebrain.compression.exporters import Exported, exporter
 from edgebrain.compression.exporters.tflite import described
+from edgebrain.compression.fallback import Ask, layers_to_keep, slowdown
 from edgebrain.compression.gate import Answers, Verdict, admit, answer
+from edgebrain.compression.mixed import mixer
 from edgebrain.compression.narrow import keras_session, pruned
 from edgebrain.compression.qat import train_quantization_aware
 from edgebrain.compression.saved_model import save_model
@@ -24,23 +27,29 @@ from edgebrain.data.sample import Sample
 from edgebrain.errors import EdgebrainError, GateRefused
 from edgebrain.files import refuse_to_overwrite
 from edgebrain.graph import Operator, int8_mac_share
+from edgebrain.graph.layers import layer_of, layer_operators
 from edgebrain.model.network import weights_by_layer
 from edgebrain.model.spec import UNetSpec
 from edgebrain.quiet import quiet
-from edgebrain.recipe import QuantizeRecipe
+from edgebrain.recipe import AUTO, QuantizeRecipe
 from edgebrain.runtime.session import open_session
 from edgebrain.training.float_bundle import open_float_model, scores_json
 from edgebrain.training.precision import versions
 
+# Behind the name of an int8 bundle in which some layers are float.
+MIXED = "mixed"
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one format: its bundle and the gate's verdict, or the error that stopped it."""
+    """What became of one format: its bundle and the gate's verdict, or the error that stopped it. note: what stayed
+    float, why, and what it costs."""
 
     name: str
     bundle: Bundle | None
     verdict: Verdict | None
     error: EdgebrainError | None = None
+    note: str = ""
 
 
 def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[Outcome]:
@@ -52,6 +61,8 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
     variant = variant_name(recipe)
     for name in recipe.compress.formats:
         refuse_to_overwrite(out / f"{name}-{variant}", force)
+        if recipe.compress.keep_float:
+            refuse_to_overwrite(out / f"{name}-{variant}-{MIXED}", force)
     calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
     if calibration is not None:
         check_choice(calibration, run.pack, run.split)
@@ -103,11 +114,60 @@ class _Task:
             outcomes.append(self._outcome(sibling, lambda: self._plain(name, saved, "float32"), "float32", None))
         precision = "float16" if self.recipe.compress.precision == "fp16" else "int8"
         calibration = self.calibration.afresh() if self.calibration is not None else None
+        if self.recipe.compress.keep_float:
+            return [*outcomes, self._with_float(name, saved, calibration)]
         make = self._aware if self.recipe.compress.qat else lambda: self._plain(name, saved, precision, calibration)
         return [*outcomes, self._outcome(f"{name}-{variant_name(self.recipe)}", make, precision, calibration)]
 
     def _plain(self, name: str, saved: Path, precision: str, calibration: Calibration | None = None) -> Exported:
         return exporter(name).export(saved, self.parent.input.shape[1], precision, calibration)
+
+    def _with_float(self, name: str, saved: Path, calibration: Calibration | None) -> Outcome:
+        """int8 with the layers in float that the recipe names, or, for `auto`, those that the gate asks for."""
+        spec = UNetSpec.from_json(self.parent.manifest["model"])
+        plain_name = f"{name}-{variant_name(self.recipe)}"
+        mixed_name = f"{plain_name}-{MIXED}"
+        int8 = self._plain(name, saved, "int8", calibration)
+        refused = ""
+        if self.recipe.compress.keep_float == AUTO:
+            outcome = self._outcome(plain_name, lambda: int8, "int8", calibration)
+            if not isinstance(outcome.error, GateRefused):
+                return replace(outcome, note="passes the gate as it is: nothing stays float")
+            refused = f"{outcome.error.message}\n"
+        plain = self._plain(name, saved, "float32")
+
+        def draft(layers: Sequence[str]) -> tuple[Exported, Bundle]:
+            mixed = mixer(name).keep_float(int8, plain, spec, layers)
+            return mixed, make_bundle(
+                self.out / mixed_name, self._manifest(mixed_name, mixed, "int8", calibration), dict(mixed.contents)
+            )
+
+        try:
+            layers = self._layers_in_float(
+                mixed_name, spec, lambda kept: answer(open_session(draft(kept)[1]), self.samples)
+            )
+        except EdgebrainError as error:
+            return Outcome(mixed_name, None, None, error)
+        mixed, bundle = draft(layers)
+        outcome = self._outcome(mixed_name, lambda: mixed, "int8", calibration)
+        return replace(outcome, note=refused + self._cost(layers, draft([])[1], bundle))
+
+    def _layers_in_float(self, name: str, spec: UNetSpec, ask: Ask) -> list[str]:
+        asked = self.recipe.compress.keep_float
+        if asked != AUTO:
+            return [layer_of(spec, layer.strip()).name for layer in asked.split(",")]
+        told = partial(self.progress, f"one layer of {name} in float at a time")
+        return layers_to_keep(name, spec, self.parent_says, ask, self.recipe.gate, told)
+
+    def _cost(self, layers: Sequence[str], int8: Bundle, mixed: Bundle) -> str:
+        images = [sample.image for sample in self.samples]
+        times = slowdown(open_session(int8), open_session(mixed), images)
+        more = (mixed.model_bytes - int8.model_bytes) / 1024
+        lost = int8.manifest["int8_mac_share"] - mixed.manifest["int8_mac_share"]
+        return (
+            f"{', '.join(layers)} stays float: {lost:.1%} of the multiply-adds, {more:+.0f} KiB, "
+            f"{times:.2f} times as long as all int8, here on one thread"
+        )
 
     def _aware(self) -> Exported:
         part, train = self.recipe.finetune, self.run.recipe.train
@@ -183,7 +243,7 @@ class _Task:
             "input": {**exported.input.as_json(), "slice": self.parent.manifest["input"]["slice"]},
             "outputs": {role: port.as_json() for role, port in exported.outputs.items()},
             "int8_mac_share": share,
-            "kept_float": _kept_float(exported.operators) if precision == "int8" else [],
+            "kept_float": _kept_float(exported.operators, self.parent) if precision == "int8" else [],
             "operators": _operator_counts(exported.operators),
             "lineage": lineage,
         }
@@ -203,8 +263,10 @@ def _refuse_float(name: str, operators: tuple[Operator, ...]) -> None:
     )
 
 
-def _kept_float(operators: tuple[Operator, ...]) -> list[str]:
-    return [operator.name for operator in operators if operator.macs and not operator.int8]
+def _kept_float(operators: tuple[Operator, ...], parent: Bundle) -> list[str]:
+    """Layers, by the network's names, that multiply in float."""
+    places = layer_operators(operators, UNetSpec.from_json(parent.manifest["model"]))
+    return [layer for layer, place in places.items() if not operators[place].int8]
 
 
 def _operator_counts(operators: tuple[Operator, ...]) -> dict[str, int]:
