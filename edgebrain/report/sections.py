@@ -17,13 +17,13 @@ SHORT_HASH = 12
 
 @dataclass(frozen=True)
 class Table:
-    """caption: sentences, may be empty. words: how many of the first columns hold words; the others hold numbers.
+    """caption: sentences, may be empty. words: places of the columns that hold words; the others hold numbers.
     chosen: place of the headline's row, if it is in it."""
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    words: int = 1
+    words: tuple[int, ...] = (0,)
     chosen: int | None = None
 
 
@@ -32,16 +32,16 @@ def speed(report: Report) -> Table:
     protocol = report["protocol"]
     columns: list[Column] = [
         ("bundle", _short_name(report)),
-        ("target", lambda row: str(row["target"])),
-        ("ran as", lambda row: f"{row['runs'].get('engine')} {row['runs'].get('precision')}"),
-        ("threads", lambda row: str(row["threads"])),
-        ("MiB", lambda row: mebibytes(row["size_bytes"])),
-        ("int8 work %", lambda row: percent(row["int8_mac_share"])),
         ("p50 ms", lambda row: milliseconds(row["latency_ms"]["p50"])),
         ("p90 ms", lambda row: milliseconds(row["latency_ms"]["p90"])),
         ("p99 ms", lambda row: milliseconds(row["latency_ms"]["p99"])),
         ("x float32", lambda row: UNKNOWN if row["speedup"] is None else f"{row['speedup']:.1f}"),
+        ("MiB", lambda row: mebibytes(row["size_bytes"])),
+        ("int8 work %", lambda row: percent(row["int8_mac_share"])),
         ("peak MiB", lambda row: _whole(row["peak_rss_mib"])),
+        ("threads", lambda row: str(row["threads"])),
+        ("target", lambda row: str(row["target"])),
+        ("ran as", lambda row: f"{row['runs'].get('engine')} {row['runs'].get('precision')}"),
         ("counts", lambda row: "no" if row["invalid"] else "yes"),
     ]
     # That durations count goes without saying.
@@ -50,7 +50,7 @@ def speed(report: Report) -> Table:
         f"Measured on {report['machine']}. {protocol['queries']} queries of one slice, from the slice in memory to "
         "mask and class. p90 and p99 are upper bounds; x float32: times as fast as float32 on the same runtime."
     )
-    return replace(_table(caption, shown, report["rows"], words=3), chosen=report["headline"]["row"])
+    return replace(_table(caption, shown, report["rows"], words=(0, 9, 10, 11)), chosen=report["headline"]["row"])
 
 
 def quality(report: Report) -> Table:
@@ -77,7 +77,7 @@ def quality(report: Report) -> Table:
     rows = judged_once({"results": report["rows"]})
     scores = [row["images"] for row in rows]
     chosen = scores.index(report["rows"][report["headline"]["row"]]["images"])
-    return replace(_table(caption, columns, rows, words=2), chosen=chosen)
+    return replace(_table(caption, columns, rows, words=(0, 1)), chosen=chosen)
 
 
 def comparisons(report: Report, row: Row) -> Table:
@@ -95,7 +95,7 @@ def comparisons(report: Report, row: Row) -> Table:
         f"In points (hundredths), HD95 in px; positive is worse. Intervals hold at {100 * confidence:g} %, those of "
         "the strata together. A question without a margin is told and not judged."
     )
-    return _table(caption, columns, row["verdict"]["comparisons"], words=2)
+    return _table(caption, columns, row["verdict"]["comparisons"], words=(0, 1))
 
 
 def confusion(row: Row) -> Table:
@@ -127,7 +127,7 @@ def worst(report: Report) -> Table:
         ("lesion %", lambda one: percent(one["true_share"])),
         ("marked %", lambda one: percent(one["marked_share"])),
     ]
-    return _table("", columns, report["worst"]["slices"], words=3)
+    return _table("", columns, report["worst"]["slices"], words=(0, 1, 2))
 
 
 def layers(report: Report) -> Table:
@@ -147,7 +147,7 @@ def layers(report: Report) -> Table:
         "SQNR: signal to noise against the layer in float on the same input; drift: against the float network's layer, "
         "with the noise of all before it; Dice won back: points that the bundle gains with this layer in float."
     )
-    return _table(caption, columns, report["layers"]["layers"], words=2)
+    return _table(caption, columns, report["layers"]["layers"], words=(0, 1))
 
 
 def findings(report: Report) -> Table:
@@ -155,10 +155,10 @@ def findings(report: Report) -> Table:
     columns: list[Column] = [
         ("level", lambda one: str(one["level"])),
         ("finding", lambda one: str(one["title"])),
-        ("advice", lambda one: str(one["advice"])),
         ("count", lambda one: f"{one['count']:,} {one['unit']}"),
+        ("advice", lambda one: str(one["advice"])),
     ]
-    return _table("", columns, report["audit"]["findings"], words=3)
+    return _table("", columns, report["audit"]["findings"], words=(0, 1, 3))
 
 
 def copying(report: Report) -> Table:
@@ -182,13 +182,13 @@ def training(report: Report) -> Table:
         ("recipe", _named(run["recipe"])),
         ("data", f"{data['path']} ({data['kind']}), {_count(data['slices'])} slices"),
         ("could not be read", f"{run['rejected']} slices"),
-        ("groups", data["groups"] or "found from the pictures"),
+        ("groups", data["groups"] or "the data folder's own, or found from the pictures"),
         ("split by group", sides or UNKNOWN),
         ("SHA-256 of data, split", f"{short(data['sha256'])}, {short(split.get('sha256'))}"),
         ("Keras backend", run["backend"] or UNKNOWN),
         *_validation(run),
     ]
-    return Table("", ("what", "recorded by the run"), tuple((what, str(value)) for what, value in lines), words=2)
+    return Table("", ("what", "recorded by the run"), tuple((what, str(value)) for what, value in lines), words=(0, 1))
 
 
 def environment(report: Report) -> Table:
@@ -219,7 +219,7 @@ def environment(report: Report) -> Table:
         ("margins, points", f"{margins} (suite {suite['name']}, {suite['source']})"),
         ("bench report", f"{report['source']}, SHA-256 {short(report['source_sha256'])}"),
     ]
-    return Table("", ("what", "value"), tuple(lines), words=2)
+    return Table("", ("what", "value"), tuple(lines), words=(0, 1))
 
 
 def lineage(report: Report) -> Table:
@@ -235,7 +235,12 @@ def lineage(report: Report) -> Table:
         ("calibration", _calibration),
         ("kept in float", lambda one: str(len(one["kept_float"])) if one["here"] else UNKNOWN),
     ]
-    return _table("SHA-256, the first digits; the JSON has them whole.", columns, report["lineage"], words=8)
+    return _table(
+        "SHA-256, the first digits; the JSON has them whole.",
+        columns,
+        report["lineage"],
+        words=(0, 1, 2, 3, 4, 5, 6, 7),
+    )
 
 
 def short(sha256: str | None) -> str:
@@ -249,9 +254,9 @@ def _short_name(report: Report) -> Callable[[Any], str]:
     return lambda row: str(row["bundle"]).removeprefix(prefix)
 
 
-def _table(caption: str, columns: Sequence[Column], rows: Iterable[Any], words: int = 1) -> Table:
+def _table(caption: str, columns: Sequence[Column], rows: Iterable[Any], words: Sequence[int] = (0,)) -> Table:
     cells = tuple(tuple(cell(row) for _, cell in columns) for row in rows)
-    return Table(caption, tuple(head for head, _ in columns), cells, words)
+    return Table(caption, tuple(head for head, _ in columns), cells, tuple(words))
 
 
 def _validation(run: Mapping[str, Any]) -> list[tuple[str, str]]:

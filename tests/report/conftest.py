@@ -1,4 +1,4 @@
-"""One small bench of real bundles on phantoms, for all tests of the report: measured once, copied where it is changed."""
+"""One small bench of real bundles on phantoms, for all tests of the report; copied where it is changed."""
 
 from __future__ import annotations
 

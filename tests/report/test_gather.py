@@ -57,7 +57,7 @@ def test_the_page_holds_the_documented_fields_with_their_types(
     for name, (kind, _) in fields.items():
         assert isinstance(found[name], types[kind]), (name, found[name])
     unknown = found.keys() - fields.keys()
-    assert not unknown or fields is schema.ROW and unknown <= RESULT.keys()
+    assert not unknown or (fields is schema.ROW and unknown <= RESULT.keys())
 
 
 def test_the_document_holds_the_tables_of_the_code() -> None:
