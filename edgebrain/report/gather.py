@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebrain import __version__
+from edgebrain.bench.schema import DATA
 from edgebrain.bundle import CLASSES
 from edgebrain.errors import BadData, EdgebrainError
 from edgebrain.evaluation.bootstrap import mean_interval
@@ -58,7 +59,9 @@ def _report(source: Source, data: Path | None, progress: Progress) -> dict[str, 
         "source": str(source.path),
         "source_sha256": sha256_file(source.path),
         "machine": machine,
-        **{key: bench[key] for key in ("environment", "protocol", "suite", "data", "notes")},
+        **{key: bench[key] for key in ("environment", "protocol", "suite", "notes")},
+        # A bench that was not started by the command need not say where its slices come from.
+        "data": {**dict.fromkeys(DATA), **bench["data"]},
         "rows": rows,
         "headline": {"row": place, "rule": headline.RULE},
         "worst": _worst(source, rows, place, data, progress),

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.sample import Record, read
-from edgebrain.errors import EdgebrainError
+from edgebrain.errors import BadData, EdgebrainError
 from edgebrain.evaluation.scores import ImageScore
 from edgebrain.report.source import Source
 from edgebrain.runtime.engines import READERS, installed
@@ -54,7 +54,10 @@ def pictures(
     the slice in pixels, and the outlines `truth`, `parent` (None without one) and `bundle` as SVG paths in its pixels.
     Raises EdgebrainError: the data or a bundle is not here, or its interpreter is not installed.
     """  # fmt: skip
-    dataset = open_dataset(data or Path(source.bench["data"]["path"]))
+    place = data or source.data
+    if place is None:
+        raise BadData("the bench report does not say where its slices lie")
+    dataset = open_dataset(place)
     known = {record.name: record for record in dataset.records}
     here = [known[name] for name in names if name in known]
     told = dict.fromkeys(set(names) - set(known), "is not in the data folder")

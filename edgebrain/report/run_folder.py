@@ -5,7 +5,8 @@ What is not there is told as `missing`: the fact, and the line that makes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from edgebrain.runs import read_run
 
 AUDIT, EXPLAINED = "audit.json", "explain"
 EXPLAIN_SCHEMA, AUDIT_SCHEMA = 1, 1
+LAYER = ("layer", "precision", "sqnr_db", "drift_db", "dice_recovered", "ms", "macs", "bytes")
+INTERVAL = ("dice_low", "dice_high")
 LINEAGE = (
     "recipe",
     "data_sha256",
@@ -43,22 +46,11 @@ def training(source: Source) -> dict[str, Any]:
     """What training recorded: recipe, data, split, and what copying the nearest training slice scores."""
     if source.run is None:
         return {"missing": missing("the run is not here", "edgebrain report RUN, where the run folder lies")}
-    run = read_run(source.run)
-    scores = source.run / "float" / "scores.json"
-    told = read_json(scores, BadReport) if scores.is_file() else {}
-    data = run["data"]
-    return {
-        "missing": None,
-        "run": str(source.run),
-        "recipe": run.get("recipe"),
-        "data": {key: data.get(key) for key in ("path", "kind", "groups", "sha256", "slices")},
-        "rejected": len(data.get("rejected", [])),
-        "split": run.get("split"),
-        "backend": run.get("backend"),
-        "copying": told.get("copying"),
-        "side": told.get("side"),
-        "validation": {key: told["summary"].get(key) for key in ("dice", "accuracy")} if "summary" in told else None,
-    }
+    try:
+        with _garbled(source.run):
+            return _training(source.run)
+    except EdgebrainError as problem:
+        return {"missing": missing(problem.message, "copy the run folder again")}
 
 
 def layers(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,41 +61,23 @@ def layers(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
     if file is None or not file.is_file():
         return {"bundle": row["bundle"], "missing": missing("the layers were not explained yet", line)}
     try:
-        found = read_json(file, BadReport)
-        if not isinstance(found, dict) or found.get("schema") != EXPLAIN_SCHEMA or "layers" not in found:
-            raise BadReport(f"{file}: is no explanation of schema {EXPLAIN_SCHEMA}")
-        if found["manifest_sha256"] != row["manifest_sha256"]:
-            raise BadReport(f"{file}: is of another bundle of that name")
-    except (EdgebrainError, KeyError) as problem:
-        return {"bundle": row["bundle"], "missing": missing(str(problem), line)}
-    kept = ("parent", "data", "dice", "whole_ms", "layers", "notes")
-    environment = found.get("environment")
-    return {
-        "bundle": row["bundle"],
-        "missing": None,
-        "machine": machine_name(environment) if environment else None,
-        **{key: found.get(key) for key in kept},
-    }
+        with _garbled(file):
+            return {"bundle": row["bundle"], "missing": None, **_layers(file, row["manifest_sha256"])}
+    except EdgebrainError as problem:
+        return {"bundle": row["bundle"], "missing": missing(problem.message, line)}
 
 
 def audit(source: Source) -> dict[str, Any]:
     """What `edgebrain data audit` found in the run's data, if it was kept as RUN/audit.json."""
-    data = source.bench["data"]["path"]
     file = (source.run or Path("RUN")) / AUDIT
-    line = f"edgebrain data audit {data} --json {file}"
+    line = f"edgebrain data audit {source.data or 'FOLDER'} --json {file}"
     if source.run is None or not file.is_file():
         return {"missing": missing("the data were not audited for this run", line)}
     try:
-        found = read_json(file, BadReport)
-    except BadReport as problem:
+        with _garbled(file):
+            return {"missing": None, **_audit(file, source.data)}
+    except EdgebrainError as problem:
         return {"missing": missing(problem.message, line)}
-    if not isinstance(found, dict) or found.get("schema") != AUDIT_SCHEMA or "findings" not in found:
-        return {"missing": missing(f"{file}: is no audit of schema {AUDIT_SCHEMA}", line)}
-    if Path(found["root"]).resolve() != Path(data).resolve():
-        return {"missing": missing(f"{file}: is of {found['root']}, not of the data that was measured on", line)}
-    kept = ("root", "slices", "readable", "sides", "classes", "groups", "copy_baselines", "shortcuts", "notes")
-    findings = [{key: one[key] for key in ("level", "title", "count", "unit", "advice")} for one in found["findings"]]
-    return {"missing": None, **{key: found[key] for key in kept}, "findings": findings}
 
 
 def lineage(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -125,3 +99,57 @@ def lineage(source: Source, rows: Sequence[Mapping[str, Any]]) -> list[dict[str,
             }
         )
     return entries
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    run = read_run(folder)
+    scores = folder / "float" / "scores.json"
+    told = read_json(scores, BadReport) if scores.is_file() else {}
+    data = run["data"]
+    return {
+        "missing": None,
+        "run": str(folder),
+        "recipe": run.get("recipe"),
+        "data": {key: data.get(key) for key in ("path", "kind", "groups", "sha256", "slices")},
+        "rejected": len(data.get("rejected", [])),
+        "split": run.get("split"),
+        "backend": run.get("backend"),
+        "copying": told.get("copying"),
+        "side": told.get("side"),
+        "validation": {key: told["summary"][key] for key in ("dice", "accuracy")} if "summary" in told else None,
+    }
+
+
+def _layers(file: Path, manifest_sha256: str) -> dict[str, Any]:
+    found = read_json(file, BadReport)
+    if found["schema"] != EXPLAIN_SCHEMA:
+        raise BadReport(f"{file}: is not of schema {EXPLAIN_SCHEMA}")
+    if found["manifest_sha256"] != manifest_sha256:
+        raise BadReport(f"{file}: is of another bundle of that name")
+    environment = found.get("environment")
+    return {
+        "machine": machine_name(environment) if environment else None,
+        **{key: found.get(key) for key in ("parent", "data", "dice", "whole_ms")},
+        "layers": [{**dict.fromkeys(INTERVAL), **one, **{key: one[key] for key in LAYER}} for one in found["layers"]],
+        "notes": list(found["notes"]),
+    }
+
+
+def _audit(file: Path, data: Path | None) -> dict[str, Any]:
+    found = read_json(file, BadReport)
+    if found["schema"] != AUDIT_SCHEMA:
+        raise BadReport(f"{file}: is not of schema {AUDIT_SCHEMA}")
+    if data is None or Path(found["root"]).resolve() != data.resolve():
+        raise BadReport(f"{file}: is of {found['root']}, not of the data that was measured on")
+    kept = ("root", "slices", "readable", "sides", "classes", "groups", "copy_baselines", "shortcuts", "notes")
+    findings = [{key: one[key] for key in ("level", "title", "count", "unit", "advice")} for one in found["findings"]]
+    return {**{key: found[key] for key in kept}, "findings": findings}
+
+
+@contextmanager
+def _garbled(file: Path) -> Iterator[None]:
+    """Raises BadReport naming the file where a field is missing or of another type."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise BadReport(f"{file}: lacks or garbles {problem}") from problem

@@ -69,8 +69,9 @@ def quality(report: Report) -> Table:
         ("ECE %", lambda row: UNKNOWN if row["reliability"] is None else percent(row["reliability"]["ece"])),
     ]
     data = report["data"]
+    side = f"{data['slices']} slices of the {data['split'] or 'unnamed'} side ({data['source'] or 'source not told'})"
     caption = (
-        f"{data['slices']} slices of the {data['split']} side ({data['source']}). Means over groups: a patient, or the "
+        f"{side}. Means over groups: a patient, or the "
         "copies of one picture, counts once. drop: points lost against the float model. missed: tumours of which "
         "nothing was found; marked: healthy slices with a lesion pixel; ECE: see the class probabilities below."
     )
@@ -138,7 +139,7 @@ def layers(report: Report) -> Table:
         ("SQNR dB", lambda one: _one_decimal(one["sqnr_db"])),
         ("drift dB", lambda one: _one_decimal(one["drift_db"])),
         ("Dice won back", lambda one: points(one["dice_recovered"])),
-        ("interval", lambda one: _ends(points, one.get("dice_low"), one.get("dice_high"))),
+        ("interval", lambda one: _ends(points, one["dice_low"], one["dice_high"])),
         ("ms", lambda one: milliseconds(one["ms"])),
         ("million MACs", lambda one: UNKNOWN if one["macs"] is None else f"{one['macs'] / 1e6:.2f}"),
         ("KiB", lambda one: UNKNOWN if one["bytes"] is None else f"{one['bytes'] / 1024:.1f}"),

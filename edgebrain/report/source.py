@@ -27,6 +27,12 @@ class Source:
     bench: Mapping[str, Any]
     run: Path | None
 
+    @property
+    def data(self) -> Path | None:
+        """Where the bench found its slices; None where it does not say."""
+        path = self.bench["data"].get("path")
+        return None if path is None else Path(path)
+
     def bundle_folder(self, row: Mapping[str, Any]) -> Path | None:
         """The folder of the very bundle that a row was measured on, by its manifest's hash; None where not here."""
         places = [Path(row["path"]), *(find_bundles(self.run) if self.run else ())]
@@ -64,8 +70,16 @@ def _read(path: Path) -> Source:
     bench = read_report(file)
     if not bench["results"]:
         raise BadReport(f"{file}: holds no row", "measure again with `edgebrain bench`")
-    measured = (run_of(Path(row["path"])) for row in bench["results"])
-    return Source(file, bench, run_of(file) or next(filter(None, measured), None))
+    return Source(file, bench, _run_that_holds(bench["results"], file))
+
+
+def _run_that_holds(rows: Sequence[Mapping[str, Any]], file: Path) -> Path | None:
+    """The run of the bundles that were measured; a report may have been put into another one's folder."""
+    near = (run_of(path) for path in (file, *(Path(row["path"]) for row in rows)))
+    known = {row["manifest_sha256"] for row in rows}
+    return next(
+        (run for run in dict.fromkeys(near) if run and known & set(map(_manifest_sha256, find_bundles(run)))), None
+    )
 
 
 def _bench_of(run: Path) -> Path:
@@ -77,5 +91,8 @@ def _bench_of(run: Path) -> Path:
 
 
 def _is(folder: Path, manifest_sha256: str) -> bool:
-    manifest = folder / MANIFEST
-    return manifest.is_file() and sha256_file(manifest) == manifest_sha256
+    return (folder / MANIFEST).is_file() and _manifest_sha256(folder) == manifest_sha256
+
+
+def _manifest_sha256(bundle: Path) -> str:
+    return sha256_file(bundle / MANIFEST)

@@ -15,6 +15,7 @@ from edgebrain.bench.schema import RESULT, TYPES
 from edgebrain.errors import BadReport, BadRun
 from edgebrain.files import write_json
 from edgebrain.report import schema
+from edgebrain.report.exports import WRITERS
 from edgebrain.report.gather import gather
 from edgebrain.report.source import read_sources
 from tests.report.conftest import Measured
@@ -153,7 +154,10 @@ def test_layers_are_taken_from_the_run_where_they_are_of_this_very_bundle(measur
     assert report["layers"]["missing"]["way_out"].startswith("edgebrain explain ")
     assert explained(run)["layers"][0]["layer"] == "enc1_conv"
     assert "is of another bundle" in explained(run, manifest_sha256="0" * 64)["missing"]["what"]
-    assert "of schema 1" in explained(run, schema=2)["missing"]["what"]
+    assert "not of schema 1" in explained(run, schema=2)["missing"]["what"]
+    assert (
+        "lacks or garbles 'sqnr_db'" in explained(run, layers=[{"layer": "x", "precision": "int8"}])["missing"]["what"]
+    )
 
 
 def test_the_audit_is_taken_from_the_run_where_it_is_of_the_same_data(measured: Measured, copied: Copied) -> None:
@@ -183,6 +187,32 @@ def test_what_training_recorded_is_shown(copied: Copied) -> None:
         0.2,
         0.5,
     )
+
+
+def test_a_run_file_that_is_garbled_leaves_the_rest_standing(copied: Copied) -> None:
+    run = copied()
+    (run / "run.json").write_text("[]")
+    report = page_of(run)["reports"][0]
+    assert report["training"]["missing"]["way_out"] == "copy the run folder again"
+    assert report["worst"]["missing"] is None
+
+
+def test_a_report_that_lies_in_another_run_is_shown_with_the_run_of_its_bundles(
+    measured: Measured, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text('{"data": {"path": "elsewhere"}}')
+    write_json(tmp_path / "kept.json", measured.bench)
+    assert page_of(tmp_path / "kept.json")["reports"][0]["training"]["run"] == str(measured.run)
+
+
+def test_a_bench_that_does_not_say_where_its_slices_lie_is_shown_without_pictures(
+    measured: Measured, tmp_path: Path
+) -> None:
+    write_json(tmp_path / "kept.json", {**measured.bench, "data": {"slices": 40}})
+    page = page_of(tmp_path / "kept.json")
+    assert "does not say where its slices lie" in page["reports"][0]["worst"]["missing"]["what"]
+    for write in WRITERS.values():
+        assert write(page)
 
 
 def test_a_run_without_a_bench_is_refused_with_the_line_that_makes_one(copied: Copied) -> None:
