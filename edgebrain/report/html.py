@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebrain.bench.judge import NOT_JUDGED, REFERENCE
 from edgebrain.evaluation.verdict import FAIL, INCONCLUSIVE, PASS
-from edgebrain.report import charts, sections, table, verdict
+from edgebrain.report import charts, provenance, sections, table, verdict
 from edgebrain.report.templates import environment
 
 # The plot is made twice, and the style sheet shows the one that fits.
@@ -23,6 +23,7 @@ def as_html(page: Mapping[str, Any]) -> str:
         page=page,
         charts=charts,
         sections=sections,
+        provenance=provenance,
         verdict=verdict,
         text=table,
         marks=MARKS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgebrain.report import sections, verdict
+from edgebrain.report import provenance, sections, verdict
+from edgebrain.report.layout import Table
 from edgebrain.report.schema import GENERATOR
-from edgebrain.report.sections import Table
 from edgebrain.report.table import judged_once, markdown_lines, percent
 
 Report = Mapping[str, Any]
@@ -46,12 +46,12 @@ def _report(report: Report) -> Iterator[str]:
             title = f"Class probabilities of {one['bundle']}: ECE {percent(one['reliability']['ece'])} %"
             yield from _section(title, sections.bins(one))
     yield from _or_missing(f"Layers of {report['layers']['bundle']}", report["layers"], sections.layers, report)
-    yield from _or_missing("What the run recorded", report["training"], sections.training, report)
-    yield from _or_missing("What the data audit found", report["audit"], sections.findings, report)
+    yield from _or_missing("What the run recorded", report["training"], provenance.training, report)
+    yield from _or_missing("What the data audit found", report["audit"], provenance.findings, report)
     if report["audit"].get("copy_baselines"):
-        yield from _section("What copying the nearest training slice scores", sections.copying(report))
-    yield from _section("Environment", sections.environment(report))
-    yield from _section("Lineage", sections.lineage(report))
+        yield from _section("What copying the nearest training slice scores", provenance.copying(report))
+    yield from _section("Environment", provenance.environment(report))
+    yield from _section("Lineage", provenance.lineage(report))
 
 
 def _or_missing(title: str, part: Mapping[str, Any], table: Any, report: Report) -> Iterator[str]:

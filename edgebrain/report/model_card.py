@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgebrain.report import sections, table, verdict
+from edgebrain.report import table, verdict
 from edgebrain.report.schema import GENERATOR
 from edgebrain.report.templates import environment
 
@@ -30,6 +30,5 @@ def as_model_card(page: Mapping[str, Any]) -> str:
         judged=verdict.judged(row),
         verdict=verdict,
         text=table,
-        sections=sections,
         empty=EMPTY,
     )

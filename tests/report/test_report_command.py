@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +27,12 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebrain.report.gather.pictures.pictures", lambda *rest: ({}, {}))
 
 
-def test_every_format_is_written_where_it_was_asked_for(
-    measured: Measured, copied: Copied, tmp_path: Path, no_pictures: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_format_is_written_with_the_bench_extra_alone(
+    measured: Measured, copied: Copied, tmp_path: Path, no_pictures: None, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for library in ("matplotlib", "keras", "tensorflow"):
+        monkeypatch.setitem(sys.modules, library, None)
     run = copied()
     files = {option: tmp_path / f"out{option}" for option in ("json", "markdown", "junit", "model-card", "mlperf")}
     words = [word for option, file in files.items() for word in (f"--{option}", str(file))]
