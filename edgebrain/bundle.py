@@ -17,7 +17,7 @@ from edgebrain.files import canonical_json, read_json, sha256_bytes, sha256_json
 SCHEMA = 1
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.csv"
-FORMATS = ("keras", "tflite", "openvino", "onnx")
+FORMATS = ("keras", "tflite", "openvino", "onnx", "edgetpu")
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 ROLES = ("mask", "class")
 CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")

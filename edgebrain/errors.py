@@ -15,6 +15,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── CannotWrite       disk full, no permission, or a file that is in the way
     ├── GateRefused       a compressed model that has collapsed
     ├── AnswersDiffer     a timed run that did not answer what the scored run answered
+    ├── CompilerFailed    a device's compiler that is not installed or refuses a model
     └── WorkerFailed      a measuring process that died or answered nonsense
 """
 
@@ -79,6 +80,10 @@ class GateRefused(EdgebrainError):
 
 class WorkerFailed(EdgebrainError):
     """A measuring process that died or answered nonsense."""
+
+
+class CompilerFailed(EdgebrainError):
+    """A device's compiler that is not installed, or that refuses a model."""
 
 
 class MissingExtra(EdgebrainError):

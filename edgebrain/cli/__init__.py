@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "Say what became slower or faster between two bench reports.",
     "report": "Write one HTML page on a bench, and what CI and others read.",
     "predict": "Mask and class of pictures, offline.",
+    "deploy": "Prepare a bundle for a device, or check what would run there.",
     "data": "Look at a data set, or write the phantom set.",
     "recipes": "List the shipped recipes, or copy one to edit.",
     "doctor": "What is installed, what is missing, which targets run here.",

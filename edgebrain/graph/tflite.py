@@ -14,6 +14,8 @@ try:
 except ImportError as problem:
     raise MissingExtra("ai_edge_litert", "edge", "reading TFLite files") from problem
 
+__all__ = ["TYPES", "operators", "schema"]
+
 IDENTIFIER = b"TFL3"
 # Place of activation and weights among an operator's inputs.
 WEIGHTED = {

@@ -58,7 +58,11 @@ def choose_engine(bundle: Bundle, name: str | None = None) -> str:
 
     Raises EdgebrainError: no such engine, or one that does not read this format. MissingExtra: not installed.
     """
-    readers = READERS[bundle.format]
+    readers = READERS.get(bundle.format, ())
+    if not readers:
+        raise EdgebrainError(
+            f"{bundle.path}: no engine here runs {bundle.format} files", "run its parent, or take it to its device"
+        )
     if name is not None and name not in readers:
         raise EdgebrainError(
             f"{bundle.path}: engine {name!r} does not read {bundle.format}", f"use --engine {' or '.join(readers)}"
