@@ -22,16 +22,16 @@ def report(
     json_file: Annotated[Path | None, typer.Option("--json", help="Everything in it, as JSON.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="The same as Markdown.")] = None,
     junit: Annotated[Path | None, typer.Option(help="A test case a question, for CI.")] = None,
-    model_card: Annotated[Path | None, typer.Option(help="A model card as on Hugging Face.")] = None,
+    model_card: Annotated[Path | None, typer.Option(help="A model card, to be filled in.")] = None,
     mlperf: Annotated[Path | None, typer.Option(help="MLPerf's summary fields; no submission.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; else where the bench found it.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that report did not write.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that a person may have written.")] = False,
 ) -> None:
     """Write one HTML page on a bench: verdict, plots, worst slices, layers, data, lineage.
 
     Reports of several machines are kept apart. What cannot be read is left out and named, and the exit code is then 1.
 
-    Example: edgebrain report runs/demo-1 --junit junit.xml --model-card README.md
+    Example: edgebrain report runs/demo-1 --junit junit.xml
     """
     from edgebrain.cli.progress import Bars
     from edgebrain.files import write_text

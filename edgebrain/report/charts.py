@@ -19,6 +19,8 @@ Marks = dict[str, Any]
 LOG_FROM = 4.0
 LINE_PX = 17.0
 CHARACTER_PX = 6.6
+# Beside a label: its leader and the edge.
+LABEL_ROOM_PX = 34.0
 FOREST_PX = 200.0
 # The axis of the drops, in largest margins: what reaches beyond is an arrow, so that the rest can be told apart.
 FOREST_MARGINS = (-2.0, 3.0)
@@ -58,8 +60,8 @@ def pareto(report: Mapping[str, Any], width: int) -> Marks | None:
     rows = [row for row in report["rows"] if valid_p50(row) is not None and row["dice"] is not None]
     if not rows:
         return None
-    names = _names(rows)
-    column = max(len(name) for name in names.values()) * CHARACTER_PX + 34
+    names = {place: _fitting(name, width) for place, name in _names(rows).items()}
+    column = max(len(name) for name in names.values()) * CHARACTER_PX + LABEL_ROOM_PX
     height = max(0.62 * (width - column), LINE_PX * (len(rows) + 1) + 60, 240)
     left, right, top, bottom = 52.0, width - column, 14.0, height - 44.0
     x = _latency_axis(rows, left + 8, right - 8)
@@ -74,7 +76,7 @@ def pareto(report: Mapping[str, Any], width: int) -> Marks | None:
         "y_ticks": [(y(value), f"{value:.{y.decimals(6)}f}") for value in y.ticks(6)],
         "points": points,
         "frontier": _stairs(best, right),
-        "alt": "; ".join(f"{point['label']}: {point['told']}" for point in points),
+        "alt": "; ".join(point["told"] for point in points),
     }  # fmt: skip
 
 
@@ -135,6 +137,12 @@ def _names(rows: Sequence[Row]) -> dict[int, str]:
     }
 
 
+def _fitting(name: str, width: float) -> str:
+    """A label that leaves half of the width to the plot; three dots stand for what is cut out of the middle."""
+    most = int((width / 2 - LABEL_ROOM_PX) / CHARACTER_PX)
+    return name if len(name) <= most else f"{name[: most // 3]}...{name[len(name) - (most - most // 3 - 3) :]}"
+
+
 def _latency_axis(rows: Sequence[Row], start: float, end: float) -> Axis:
     values = [value for row in rows for key in ("p25", "p50", "p90") if (value := row["latency_ms"][key])]
     low, high = min(values), max(values)
@@ -153,7 +161,7 @@ def _point(row: Row, name: str, x: Axis, y: Axis) -> Marks:
     ends = [row["dice"] if row[key] is None else row[key] for key in ("dice_low", "dice_high")]
     return {
         "label": name,
-        "told": f"{milliseconds(latency['p50'])} ms, Dice {row['dice']:.4f}",
+        "told": f"{row['bundle']}: {milliseconds(latency['p50'])} ms, Dice {row['dice']:.4f}",
         "x": x(latency["p50"]),
         "y": y(row["dice"]),
         "span": [x(value) for value in span],

@@ -8,16 +8,23 @@ from pathlib import Path
 from edgebrain.errors import CannotWrite
 from edgebrain.report.schema import GENERATOR
 
-# Every format says near its start who made it.
-SIGNED_WITHIN = 512
+# How each format begins. The model card is not among them: a person fills in what it leaves empty.
+SIGNATURES = (
+    f'<meta name="generator" content="{GENERATOR} ',
+    f'{{\n "generator": "{GENERATOR}"',
+    f"<!-- {GENERATOR} ",
+    f'<testsuites name="{GENERATOR}"',
+    f"MLPerf's fields, as {GENERATOR} gives them",
+)
+SIGNED_WITHIN = 256
 
 
 def refuse_unless_ours(paths: Iterable[Path], force: bool) -> None:
-    """Raises CannotWrite: a file is in the way that `edgebrain report` did not write, and `force` is not given."""
+    """Raises CannotWrite: a file is in the way that may hold a person's work, and `force` is not given."""
     for path in paths:
         if not force and path.exists() and not _is_ours(path):
             raise CannotWrite(
-                f"{path}: already exists and was not written by {GENERATOR}", "choose another name, or pass --force"
+                f"{path}: already exists, and may hold what a person wrote", "choose another name, or pass --force"
             )
 
 
@@ -25,4 +32,5 @@ def _is_ours(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return GENERATOR.encode() in stream.read(SIGNED_WITHIN)
+        start = stream.read(SIGNED_WITHIN)
+    return any(signature.encode() in start for signature in SIGNATURES)

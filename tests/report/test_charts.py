@@ -64,6 +64,15 @@ def test_labels_lie_beside_the_plot_and_never_on_each_other(count: int, width: i
         assert point["ends"][0] >= point["y"] >= point["ends"][1]
 
 
+def test_a_long_name_leaves_room_for_the_plot_and_is_told_whole() -> None:
+    name = "brisc-unet128-s-tflite-int8-perchannel-retrained-pruned50"
+    plot = charts.pareto({"rows": [made(name, 2.0, 0.7)]}, 350)
+    assert plot is not None and plot["right"] - plot["left"] > 100
+    label = plot["points"][0]["label"]
+    assert label.startswith("brisc") and label.endswith("-pruned50") and "..." in label
+    assert name in plot["alt"]
+
+
 def test_a_wide_span_of_latencies_gets_a_logarithmic_axis() -> None:
     plots = [charts.pareto({"rows": [made("a", 2.0, 0.7), made("b", slow, 0.7)]}, 900) for slow in (3.0, 100.0)]
     assert [plot and plot["log"] for plot in plots] == [False, True]
