@@ -118,7 +118,11 @@ def diagnose(
     places = range(0, len(samples), -(-len(samples) // DIAGNOSED))
     some, before = [samples[place] for place in places], parent.at(places)
     for repair in repairs(session.classes):
-        says = answer(repaired(session, repair), some)
+        try:
+            says = answer(repaired(session, repair), some)
+        except BadBundle:
+            # So asked, it answers no probabilities: that is no repair.
+            continue
         if not judge(before, says, max_dice_drop, min_agreement).reasons:
             return repair
     return None

@@ -67,7 +67,7 @@ def condition(root: Path = Path("/")) -> dict[str, Any]:
     frequency = _number(root / CPUFREQ / "scaling_cur_freq")
     temperature = _number(root / "sys/class/thermal/thermal_zone0/temp")
     return {
-        "governor": _text(root / CPUFREQ / "scaling_governor"),
+        "governor": _governor(root),
         "frequency_mhz": None if frequency is None else frequency / 1e3,
         "temperature_c": None if temperature is None else temperature / 1e3,
         "load": os.getloadavg()[0],
@@ -91,6 +91,13 @@ def peak_rss_mib() -> float | None:
     Not `getrusage`: its figure survives exec, so that a small child of a large parent would show the parent's size.
     """
     return _status_mib("VmHWM")
+
+
+def _governor(root: Path) -> str | None:
+    """The governor; with its driver where that follows the load whatever the governor is called (kernel.org,
+    admin-guide/pm/intel_pstate: `powersave` there is what `schedutil` is elsewhere)."""
+    governor, driver = (_text(root / CPUFREQ / name) for name in ("scaling_governor", "scaling_driver"))
+    return f"{governor} ({driver})" if governor and driver and "pstate" in driver else governor
 
 
 def _throttled() -> int | None:

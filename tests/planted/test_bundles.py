@@ -216,6 +216,18 @@ def test_weights_of_another_network_are_found_by_counting(tmp_path: Path) -> Non
         check_claims(planted)
 
 
+def test_what_cannot_be_counted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebrain.bench import claims
+    from edgebrain.errors import MissingExtra
+
+    def missing(name: str) -> Any:
+        raise MissingExtra("onnx", "onnx", "reading ONNX files")
+
+    monkeypatch.setattr(claims, "import_module", missing)
+    said = check_claims(tiny_bundle(tmp_path / "bundle", "onnx"))
+    assert said == "bundle: its int8 share was not counted again (onnx is not installed)"
+
+
 @pytest.mark.parametrize(("fmt", "precision"), [("tflite", "float32"), ("tflite", "int8"), ("onnx", "float32")])
 def test_honest_bundles_keep_their_claims(fmt: str, precision: str, tmp_path: Path) -> None:
     assert check_claims(tiny_bundle(tmp_path / "honest", fmt, precision)) is None

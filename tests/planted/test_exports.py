@@ -150,6 +150,15 @@ def test_a_sound_child_with_few_answers_changed_is_not_diagnosed(tmp_path: Path,
     assert diagnose(sound, session, SLICES, *LIMITS) is None
 
 
+def test_a_child_that_answers_nonsense_when_it_is_asked_otherwise_is_still_judged(
+    tmp_path: Path, sound: Answers
+) -> None:
+    """Without its sigmoid and squeezed into 0.18 to 0.42: marks nothing as it is, and far from 1 when fed 0 to 255."""
+    squeezed = [without("Sigmoid"), after("mask", "Mul", np.float32(0.01)), after("mask", "Add", np.float32(0.3))]
+    said = refused(tmp_path, sound, *squeezed)
+    assert "all background" in said.message and "so read" not in said.message
+
+
 def test_a_child_that_marks_as_many_healthy_slices_as_its_parent_passes(tmp_path: Path) -> None:
     eager = open_session(child(tmp_path, weights(shift=-9.0)))
     says = answer(eager, SLICES)

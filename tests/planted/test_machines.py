@@ -93,6 +93,15 @@ def test_a_machine_that_was_not_itself_is_noisy_by_name(name: str, tmp_path: Pat
     assert note == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
 
 
+def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_path: Path) -> None:
+    laptop = machine(tmp_path / "laptop", "powersave", 2400, 50.0)
+    (laptop / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver").write_text("intel_pstate\n")
+    fresh = condition(laptop)
+    assert fresh["governor"] == "powersave (intel_pstate)"
+    found = blocks(fresh, fresh, (1000, 10))
+    assert doubts([{"bundle": "a", "threads": 1, "noise": noise_of(found), "invalid": invalid_because(found)}]) == []
+
+
 def test_a_machine_that_stays_as_it_was_is_quiet(tmp_path: Path) -> None:
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, fresh, (1000, 10))
