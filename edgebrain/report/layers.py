@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from edgebrain.report.table import UNKNOWN, milliseconds, points, print_table, score
+from edgebrain.report.table import UNKNOWN, WIDTH, milliseconds, points, print_table, score
 
 Layer = Mapping[str, Any]
 COLUMNS = ("layer", "ran as", "own\ndB", "drift\ndB", "Dice back\npoints", "[95 %]", "ms", "MAC\n%", "KiB")
@@ -16,7 +17,7 @@ def show(found: Mapping[str, Any]) -> None:
     total = sum(layer["macs"] for layer in found["layers"])
     print_table(f"Layers of {found['bundle']}", COLUMNS, [_row(layer, total) for layer in found["layers"]])
     for line in lines(found):
-        print(line)
+        print(textwrap.fill(line, WIDTH))
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,299 @@
+"""One layer is broken on purpose, and is found by name, blamed in Dice, and kept in float."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgebrain.bundle import open_bundle
+from edgebrain.compression.exporters import Exported
+from edgebrain.data.pack import open_pack
+from edgebrain.data.readers import open_dataset
+from edgebrain.errors import BadBundle, BadRecipe, GateRefused
+from edgebrain.model.spec import UNetSpec
+from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_quantize, replaced
+from edgebrain.runs import read_run
+from edgebrain.runtime.session import open_session
+from edgebrain.runtime.transform import shrink, to_tensor
+from tests.conftest import Trained
+
+BROKEN = "dec1_conv1"
+RECIPE = QuantizeRecipe(
+    "int8",
+    calibration=CalibrationPart(slices=24),
+    gate=GatePart(slices=24, max_dice_drop=0.15, min_agreement=0.5),
+)
+FORMATS = ("tflite", "openvino", "onnx")
+
+
+def ignore(what: str, done: int, total: int) -> None:
+    """No bar."""
+
+
+def opened(data: Trained | Broken, run: Path) -> Any:
+    from edgebrain.compression.source import open_run
+
+    return open_run(run, open_dataset(data.phantoms), None, read_run(run)["data"]["sha256"], ignore)
+
+
+def compress(data: Trained | Broken, run: Path, recipe: QuantizeRecipe, out: Path) -> dict[str, Any]:
+    from edgebrain.compression.quantize import quantize
+
+    return {outcome.name: outcome for outcome in quantize(opened(data, run), recipe, out, False, ignore)}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A run and its data, whose truth is what the float network says: its Dice is 1 however little it has learnt."""
+
+    run: Path
+    phantoms: Path
+
+
+@pytest.fixture(scope="module")
+def broken(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Broken:
+    """A network with one layer that int8 destroys and float does not notice: one of its input channels is dead, and
+    the weights that read it are huge, so that the scale of every kernel is theirs."""
+    from edgebrain.bundle import write_bundle
+    from edgebrain.model.network import WEIGHTS, weights_bytes
+    from edgebrain.training.float_bundle import open_float_model
+
+    root = tmp_path_factory.mktemp("broken")
+    made = Broken(root / "run", root / "phantoms")
+    shutil.copytree(trained.run, made.run)
+    shutil.copytree(trained.phantoms, made.phantoms)
+    bundle, model = open_float_model(made.run / "float")
+    gamma, beta, *moving = model.get_layer("enc1_conv2_bn").get_weights()
+    gamma[0], beta[0] = 0.0, 0.0
+    model.get_layer("enc1_conv2_bn").set_weights([gamma, beta, *moving])
+    reader = model.get_layer(BROKEN)
+    (kernel,) = reader.get_weights()
+    # The skip's channels follow those of the transposed convolution.
+    kernel[:, :, -gamma.size, :] = 60.0 * np.abs(kernel).max()
+    reader.set_weights([kernel])
+    _mark_a_tenth(model, made.phantoms)
+    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("schema", "files")}
+    contents = {WEIGHTS: weights_bytes(model), "scores.json": bundle.contents["scores.json"]}
+    write_bundle(made.run / "float", manifest, contents, force=True)
+    _label_by(made)
+    return made
+
+
+def _mark_a_tenth(model: Any, phantoms: Path) -> None:
+    """Shift the mask's bias until a tenth of all pixels is marked."""
+    images = [record.load().image for record in open_dataset(phantoms).records[:16]]
+    side = model.input.shape[1]
+    tensors = np.stack([shrink(image, side, side) for image in images]).astype(np.float32)[..., None] / 255.0
+    probabilities = np.concatenate([np.asarray(model(one[None], training=False)[0]) for one in tensors])
+    level = float(np.quantile(np.clip(probabilities, 1e-6, 1.0 - 1e-6), 0.9))
+    mask = model.get_layer("mask")
+    kernel, bias = mask.get_weights()
+    mask.set_weights([kernel, bias - np.log(level / (1.0 - level))])
+
+
+def _label_by(made: Broken) -> None:
+    """Write what the float bundle marks as the truth of the tumour slices, and note the data's new hash."""
+    session = open_session(made.run / "float")
+    for record in open_dataset(made.phantoms).records:
+        if record.mask_path is not None:
+            said = session.predict(record.load().image)
+            # A tumour slice needs a mask; where nothing is marked, its likeliest pixels.
+            marked = said.mask if said.mask.any() else said.probability == said.probability.max()
+            cv2.imwrite(str(record.mask_path), marked.astype(np.uint8) * 255)
+    entry = json.loads((made.run / "run.json").read_text())
+    entry["data"]["sha256"] = open_pack(open_dataset(made.phantoms), 64).sha256
+    entry["data"]["path"] = str(made.phantoms)
+    (made.run / "run.json").write_text(json.dumps(entry))
+
+
+@pytest.fixture(scope="module")
+def loose(broken: Broken) -> Path:
+    """Bundles of the broken run, written through a gate that lets everything pass."""
+    recipe = replace(RECIPE, gate=GatePart(slices=24, max_dice_drop=1.0, min_agreement=0.0))
+    outcomes = compress(broken, broken.run, recipe, broken.run / "bundles")
+    errors = [outcome.error.message for outcome in outcomes.values() if outcome.error]
+    assert not errors
+    return broken.run / "bundles"
+
+
+@pytest.fixture(scope="module", params=["tflite", "openvino"])
+def found(request: pytest.FixtureRequest, broken: Broken, loose: Path) -> Iterator[dict[str, Any]]:
+    from edgebrain.compression.sensitivity import explain
+
+    run = opened(broken, broken.run)
+    yield explain(run, open_bundle(loose / f"{request.param}-int8"), 24, ignore)
+
+
+def test_the_broken_layer_is_named_by_its_own_noise(found: dict[str, Any]) -> None:
+    noise = {layer["layer"]: layer["sqnr_db"] for layer in found["layers"]}
+    assert min(noise, key=lambda name: noise[name]) == BROKEN
+    others = sorted(value for name, value in noise.items() if name != BROKEN)
+    assert noise[BROKEN] < others[0] - 6.0
+
+
+def test_the_broken_layer_gives_the_most_dice_back(found: dict[str, Any]) -> None:
+    back = {layer["layer"]: layer["dice_recovered"] for layer in found["layers"]}
+    assert max(back, key=lambda name: back[name]) == BROKEN
+    assert back[BROKEN] > 0.5 * (found["dice"]["parent"] - found["dice"]["bundle"]) > 0.01
+
+
+def test_drift_starts_as_own_noise_and_grows_behind_the_broken_layer(found: dict[str, Any]) -> None:
+    layers = {layer["layer"]: layer for layer in found["layers"]}
+    if found["format"] == "tflite":
+        # Nothing but the rounding of the input stands before the first layer.
+        assert layers["enc1_conv1"]["drift_db"] == pytest.approx(layers["enc1_conv1"]["sqnr_db"], abs=3.0)
+    assert layers["dec1_conv2"]["drift_db"] < layers["dec1_up"]["drift_db"]
+
+
+def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loose: Path) -> None:
+    spec = UNetSpec.from_json(open_bundle(loose / "tflite-int8").manifest["model"])
+    assert [layer["layer"] for layer in found["layers"]] == [layer.name for layer in spec.layers()]
+    assert sum(layer["macs"] for layer in found["layers"]) == spec.macs
+    counted = [layer["ms"] for layer in found["layers"] if layer["ms"] is not None]
+    assert len(counted) >= len(found["layers"]) - 2
+    assert 0.0 < sum(counted) < 4.0 * found["whole_ms"]
+    for layer, known in zip(found["layers"], spec.layers(), strict=True):
+        weights = known.size**2 * known.inputs * known.outputs
+        assert weights <= layer["bytes"] <= weights + 4 * known.outputs + 32, layer["layer"]
+
+
+def test_explain_refuses_what_it_cannot_look_into(trained: Trained, broken: Broken, loose: Path) -> None:
+    from edgebrain.compression.sensitivity import explain
+
+    run = opened(broken, broken.run)
+    with pytest.raises(BadBundle, match="cannot be looked into"):
+        explain(run, open_bundle(loose / "onnx-int8"), 24, ignore)
+    with pytest.raises(BadBundle, match="nothing in it is quantized"):
+        explain(run, open_bundle(loose / "tflite-float32"), 24, ignore)
+    with pytest.raises(BadBundle, match="float parent is not in"):
+        explain(opened(trained, trained.run), open_bundle(loose / "tflite-int8"), 24, ignore)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose: Path, broken: Broken) -> None:
+    int8, plain, spec = read(loose, name)
+    from edgebrain.compression.sensitivity import with_float
+
+    bundle = open_bundle(loose / f"{name}-int8")
+    images = [record.load().image for record in open_dataset(broken.phantoms).records[:6]]
+    before = [open_session(bundle).predict(image).outputs_sha256 for image in images]
+    untouched = open_session(with_float(bundle, int8, plain, spec, []))
+    assert [untouched.predict(image).outputs_sha256 for image in images] == before
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: Broken) -> None:
+    from edgebrain.compression.mixed import mixer
+    from edgebrain.compression.sensitivity import with_float
+
+    int8, plain, spec = read(loose, name)
+    every = [layer.name for layer in spec.layers()]
+    mixed = mixer(name).keep_float(int8, plain, spec, every)
+    assert not any(operator.int8 for operator in mixed.operators if operator.macs)
+    bundle = open_bundle(loose / f"{name}-int8")
+    wanted, got, rounded = (
+        open_session(one)
+        for one in (open_bundle(loose / f"{name}-float32"), with_float(bundle, int8, plain, spec, every), bundle)
+    )
+    images = [record.load().image for record in open_dataset(broken.phantoms).records[:6]]
+
+    def distance(session: Any) -> float:
+        pairs = [(session.predict(image), wanted.predict(image)) for image in images]
+        return float(np.mean([np.abs(a.probability.astype(int) - b.probability).mean() for a, b in pairs]))
+
+    # In ONNX what passes between the layers stays rounded.
+    assert distance(got) < (0.4 if name == "onnx" else 0.2) * distance(rounded)
+
+
+@pytest.mark.parametrize("name", ["tflite", *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])])
+def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Broken, tmp_path: Path) -> None:
+    recipe = replaced(RECIPE, "compress", formats=(name,), keep_float="auto")
+    plain = compress(broken, broken.run, replaced(RECIPE, "compress", formats=(name,)), tmp_path / "plain")
+    assert isinstance(plain[f"{name}-int8"].error, GateRefused)
+    outcomes = compress(broken, broken.run, recipe, tmp_path / "auto")
+    outcome = outcomes[f"{name}-int8-mixed"]
+    assert outcome.error is None and outcome.bundle is not None and not outcome.verdict.reasons
+    assert BROKEN in outcome.bundle.manifest["kept_float"]
+    assert outcome.bundle.precision == "mixed"
+    assert f"{BROKEN} stays float" in outcome.note and "times as long" in outcome.note
+    assert not (tmp_path / "auto" / f"{name}-int8").exists()
+    assert open_session(open_bundle(outcome.bundle.path)).describe()["engine"]
+
+
+def test_auto_keeps_nothing_where_int8_passes(trained: Trained, tmp_path: Path) -> None:
+    gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
+    recipe = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",), keep_float="auto")
+    outcome = compress(trained, trained.run, recipe, tmp_path / "b")["tflite-int8"]
+    assert outcome.bundle is not None and outcome.bundle.manifest["kept_float"] == []
+    assert "nothing stays float" in outcome.note
+
+
+def test_layers_are_named_and_unknown_ones_refused(trained: Trained, tmp_path: Path) -> None:
+    gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
+    base = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",))
+    outcomes = compress(trained, trained.run, replaced(base, "compress", keep_float="mask, enc1_conv1"), tmp_path / "b")
+    assert sorted(outcomes["tflite-int8-mixed"].bundle.manifest["kept_float"]) == ["enc1_conv1", "mask"]
+    outcomes = compress(trained, trained.run, replaced(base, "compress", keep_float="dec9_conv1"), tmp_path / "c")
+    assert "no layer 'dec9_conv1'" in outcomes["tflite-int8-mixed"].error.message
+    with pytest.raises(BadRecipe, match="stay float"):
+        check_quantize(replaced(base, "compress", qat=True, keep_float="mask"), "here")
+
+
+def test_the_command_prints_a_table_of_80_columns_and_keeps_the_figures(
+    loose: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgebrain.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", str(loose / "tflite-int8"), "--slices", "24"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert f"most noise of its own: {BROKEN}" in out
+    kept = json.loads((loose.parent / "explain" / "tflite-int8.json").read_text())
+    assert kept["manifest_sha256"] == open_bundle(loose / "tflite-int8").manifest_sha256
+
+
+def test_noise_is_told_in_decibels() -> None:
+    from edgebrain.compression.sensitivity import Noise
+
+    # Rounding to whole numbers adds noise of variance 1/12 to a uniform signal of variance 200^2 / 12.
+    signal = np.random.default_rng(0).uniform(-100.0, 100.0, 200_000)
+    noise = Noise()
+    for part in np.split(signal, 4):
+        noise.add(part, np.round(part))
+    assert noise.sqnr_db == pytest.approx(20 * np.log10(200.0), abs=0.05)
+    silent = Noise()
+    silent.add(signal, signal)
+    assert silent.sqnr_db is None
+
+
+def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: Broken) -> None:
+    from edgebrain.compression.probes import open_probe
+
+    for name in ("tflite", "openvino"):
+        bundle = open_bundle(loose / f"{name}-int8")
+        spec = UNetSpec.from_json(bundle.manifest["model"])
+        image = open_dataset(broken.phantoms).records[0].load().image
+        seen = open_probe(bundle, spec).look(to_tensor(shrink(image, spec.side, spec.side), bundle.input))
+        said = open_session(bundle).predict(image)
+        assert seen["class"].made.ravel() == pytest.approx(said.class_probabilities, abs=0.02)
+        assert seen["mask"].made.shape == (1, spec.side, spec.side, 1)
+        for layer in spec.layers():
+            assert seen[layer.name].given.shape[-1] == layer.inputs, layer.name
+            assert seen[layer.name].made.shape[-1] == layer.outputs, layer.name
+
+
+def read(folder: Path, name: str) -> tuple[Exported, Exported, UNetSpec]:
+    from edgebrain.compression.sensitivity import read_back
+
+    int8, plain = (open_bundle(folder / f"{name}-{kind}") for kind in ("int8", "float32"))
+    return read_back(int8), read_back(plain), UNetSpec.from_json(int8.manifest["model"])
