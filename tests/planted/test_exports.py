@@ -211,3 +211,39 @@ def test_a_model_of_keras_with_nan_weights_is_told_by_layer(trained: Trained, tm
     with pytest.raises(BadBundle, match=r"float: layer mid_conv1 holds NaN") as caught:
         open_float_model(tmp_path / "float")
     assert caught.value.hint == "train it again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scale", "offset", "mistake"),
+    [(-1.0, 1.0, "the input is inverted"), (1.0 / 255.0, 0.0, "it wants 0 to 255, slices come as 0 to 1")],
+    ids=["inverted", "scaled"],
+)
+def test_a_trained_network_exported_with_another_input_is_named_by_quantize(
+    scale: float,
+    offset: float,
+    mistake: str,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The whole way: the wrong layer in front of the network, TensorFlow's converter, the interpreter, the gate."""
+    import keras
+
+    from edgebrain.compression import quantize
+
+    real = quantize.save_model
+
+    def with_a_layer_too_many(model: Any, side: int, folder: Path) -> None:
+        given = keras.Input((side, side, 1), batch_size=1)
+        real(keras.Model(given, model(keras.layers.Rescaling(scale, offset)(given))), side, folder)
+
+    monkeypatch.setattr(quantize, "save_model", with_a_layer_too_many)
+    recipe = tmp_path / "tflite.toml"
+    recipe.write_text('name = "tflite"\n[compress]\nformats = ["tflite"]\n[calibration]\nslices = 16\n')
+    with pytest.raises(SystemExit) as ended:
+        main(["quantize", str(trained.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "tflite-float32: refused on" in said and mistake in said
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
