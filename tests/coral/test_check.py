@@ -193,3 +193,12 @@ def test_other_formats_are_refused_with_what_to_pass(fmt: str, tmp_path: Path) -
     with pytest.raises(BadBundle, match="reads int8 TFLite files") as caught:
         check_bundle(tiny_bundle(tmp_path / "a", fmt))
     assert "quantize --int8" in caught.value.hint
+
+
+def test_the_room_for_weights_is_what_public_logs_add_up_to() -> None:
+    models = csv.DictReader((LOGS / "models.csv").read_text().splitlines())
+    room = [float(row["on_chip_used_mib"]) + float(row["on_chip_left_mib"]) for row in models]
+    known = rules()
+    assert known["on_chip_mib"] == max(room)
+    # Nothing was mapped where both are 0.
+    assert known["least_on_chip_mib"] == pytest.approx(min(total for total in room if total), abs=0.005)
