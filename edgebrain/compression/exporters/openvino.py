@@ -60,16 +60,19 @@ def written(model: Any, half: bool = False) -> dict[str, bytes]:
 def _quantized(model: Any, calibration: Calibration) -> Any:
     try:
         import nncf
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as problem:
         raise MissingExtra("nncf", "compress", "INT8 OpenVINO") from problem
+    # NNCF's defaults average each image's extremes and correct biases fast. The first cuts off half of what the dense
+    # layers see (24 dB where the extremes of all images give 47), the second costs more classes than it saves.
     return nncf.quantize(
         model,
         nncf.Dataset(list(calibration.tensors())),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(calibration.images),
-        fast_bias_correction=True,
+        fast_bias_correction=False,
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
         ),
     )
 
