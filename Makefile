@@ -1,6 +1,7 @@
 # make demo   the whole line on the built-in phantoms, on this machine's CPU
 # make test   the fast tests;  make test-all  the slow ones too
 # make check  style, types and the arrows between modules
+# make locks  renew the pins of the wheels for devices
 # Each makes the environment that it needs in .venv; PYTHON names the interpreter to start from.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all check benchmarks clean
+.PHONY: demo test test-all check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -27,6 +28,9 @@ check: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/speed.py
+
+locks: $(READY)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python deploy/renew_locks.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("edgebrain needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'

@@ -15,6 +15,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── CannotWrite       disk full, no permission, or a file that is in the way
     ├── GateRefused       a compressed model that has collapsed
     ├── AnswersDiffer     a timed run that did not answer what the scored run answered
+    ├── NoWheels          no wheel for a device, or none that could be fetched
     ├── CompilerFailed    a device's compiler that is not installed or refuses a model
     └── WorkerFailed      a measuring process that died or answered nonsense
 """
@@ -84,6 +85,10 @@ class WorkerFailed(EdgebrainError):
 
 class CompilerFailed(EdgebrainError):
     """A device's compiler that is not installed, or that refuses a model."""
+
+
+class NoWheels(EdgebrainError):
+    """No wheel fits a device, or it is neither in the cache nor to be fetched."""
 
 
 class MissingExtra(EdgebrainError):

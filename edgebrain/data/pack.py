@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from edgebrain.data.cache import cache_folder
+from edgebrain.cache import cache_folder
 from edgebrain.data.groups import SIDE as GROUPS_SIDE
 from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import HEALTHY, Dataset, Record, read

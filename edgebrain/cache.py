@@ -1,4 +1,4 @@
-"""Where what can be made again is kept: packs and built-in phantoms, in the user's cache folder."""
+"""Where what can be made or fetched again is kept: packs, built-in phantoms, wheels; in the user's cache folder."""
 
 from __future__ import annotations
 
