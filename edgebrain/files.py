@@ -80,6 +80,38 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, canonical_json(value))
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line (with its newline) to a UTF-8 text file and flush it to the disk, whole or not at all.
+
+    A power cut may leave a part of it: `cut_torn_line` takes that off. Raises CannotWrite naming the file.
+    """
+    try:
+        with path.open("ab") as stream:
+            end = stream.tell()
+            try:
+                stream.write(line.encode())
+                stream.flush()
+                os.fsync(stream.fileno())
+            except OSError:
+                os.truncate(path, end)
+                raise
+    except OSError as problem:
+        raise _cannot_write(path, problem) from problem
+
+
+def cut_torn_line(path: Path) -> None:
+    """Take off what stands behind the last newline of a file. Raises CannotWrite."""
+    try:
+        with path.open("rb+") as stream:
+            content = stream.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                stream.truncate(whole)
+                os.fsync(stream.fileno())
+    except OSError as problem:
+        raise _cannot_write(path, problem) from problem
+
+
 def refuse_to_overwrite(path: Path, force: bool) -> None:
     """A person's file is never overwritten without `--force`. Raises CannotWrite."""
     if path.exists() and not force:

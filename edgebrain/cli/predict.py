@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,19 @@ import typer
 
 if TYPE_CHECKING:
     from edgebrain.runtime.predict import Outcome
+    from edgebrain.runtime.session import Session
+
+# Into a pipe or a journal at once, not when a buffer is full.
+_now = partial(print, flush=True)
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE")
+    ] = None,
+    watch: Annotated[
+        Path | None, typer.Option(help="A folder instead: answer every slice that lands in it, until Ctrl-C.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder; else the newest run's int8 TFLite one.")] = None,
     pixel_mm: Annotated[float | None, typer.Option(help="Side of a pixel in mm, for areas in cm2.")] = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; else the next free predictions-N.")] = None,
@@ -31,14 +41,30 @@ def predict(
     from edgebrain.runtime.predict import free_folder, predict_files
     from edgebrain.runtime.session import open_session
 
+    if (watch is None) == (not images):
+        raise typer.BadParameter("name pictures, or a folder with --watch")
     chosen = bundle or _default_bundle()
     session = open_session(chosen, engine)
+    if watch is not None:
+        _watch(session, watch, out, pixel_mm)
+        return
+    assert images is not None
     several = len(images) > 1 or images[0].is_dir()
     with _bar() if several else nullcontext() as show:
         outcome = predict_files(session, images, out or free_folder(), pixel_mm, force, show)
     _report(outcome, as_json)
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def _watch(session: Session, given: Path, out: Path | None, pixel_mm: float | None) -> None:
+    from edgebrain.runtime.watch import until_told_to_stop, watch
+
+    if out is None:
+        raise typer.BadParameter("--watch needs --out: a restart must find its own table")
+    with until_told_to_stop() as stop:
+        done = watch(session, given, out, pixel_mm, say=_now, complain=partial(_now, file=sys.stderr), stop=stop)
+    _now(f"{done} files done: {out}")
 
 
 def _default_bundle() -> Path:

@@ -6,10 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebrain.errors import EdgebrainError
+
+if TYPE_CHECKING:
+    from edgebrain.runtime.session import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="mask and class of pictures")
-    _add_common(predict)
+    _add_common(predict, images="*")
+    predict.add_argument("--watch", type=Path, help="a folder instead: answer every slice that lands in it")
     predict.add_argument("--pixel-mm", type=float, help="side of a pixel in mm, for areas in cm2")
     predict.add_argument(
         "--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N"
@@ -44,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", type=Path, help="PNG, JPEG or TIFF files, or folders")
+def _add_common(parser: argparse.ArgumentParser, images: str = "+") -> None:
+    parser.add_argument("images", nargs=images, type=Path, help="PNG, JPEG or TIFF files, or folders")
     parser.add_argument("--bundle", type=Path, required=True, help="bundle folder")
     parser.add_argument("--engine", help="interpreter; default: the first installed one that reads the bundle")
     parser.add_argument("--threads", type=int, default=1)
@@ -56,7 +61,11 @@ def _predict(options: argparse.Namespace) -> int:
     from edgebrain.runtime.predict import free_folder, predict_files
     from edgebrain.runtime.session import open_session
 
+    if (options.watch is None) == (not options.images):
+        raise EdgebrainError("name pictures, or a folder with --watch", "see --help")
     session = open_session(options.bundle, options.engine, options.threads)
+    if options.watch is not None:
+        return _watch(session, options)
     outcome = predict_files(session, options.images, options.out or free_folder(), options.pixel_mm, options.force)
     for failure in outcome.failures:
         print(f"Error: {failure.message}\n  {failure.hint}", file=sys.stderr)
@@ -65,6 +74,19 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         print(*(result.sentence() for result in outcome.results), outcome.summary(), sep="\n")
     return 1 if outcome.failures else 0
+
+
+def _watch(session: Session, options: argparse.Namespace) -> int:
+    from edgebrain.runtime.watch import until_told_to_stop, watch
+
+    if options.out is None:
+        raise EdgebrainError("--watch needs --out", "a restart must find its own table")
+    # Into a pipe or a journal at once, not when a buffer is full.
+    say, complain = partial(print, flush=True), partial(print, flush=True, file=sys.stderr)
+    with until_told_to_stop() as stop:
+        done = watch(session, options.watch, options.out, options.pixel_mm, say, complain, stop)
+    say(f"{done} files done: {options.out}")
+    return 0
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -51,6 +51,10 @@ class Result:
         return f"{self.name}: {caption(self.label, self.probability, self.area_px, self.area_cm2)}"
 
 
+# An answer, the picture's name, and an error; the answer is None for a picture that could not be used.
+Row = tuple[Result | None, str, str]
+
+
 def result_of(prediction: Prediction, name: str, stem: str, pixel_mm: float | None) -> Result:
     """The answer for one picture. stem: of the files that are written. pixel_mm: side of a pixel in mm, or None."""
     area_px = int(np.count_nonzero(prediction.mask))
@@ -76,27 +80,37 @@ def write_pictures(out: Path, image: np.ndarray, prediction: Prediction, result:
     write_bytes(out / result.overlay, png(overlay(image, prediction.mask, text)))
 
 
-def write_results(out: Path, rows: Sequence[tuple[Result | None, str, str]], classes: Sequence[str]) -> None:
-    """Write results.csv. rows: (answer, name, error), answer None for a picture that could not be used."""
-    columns = [
-        "name",
-        "label",
-        "probability",
-        "area_px",
-        "area_cm2",
-        "width",
-        "height",
-        *classes,
-        "mask",
-        "overlay",
-        "error",
-    ]
+def write_results(out: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    """Write results.csv."""
+    write_text(out / RESULTS, "".join([results_head(classes), *(results_line(row, classes) for row in rows)]))
+
+
+def results_head(classes: Sequence[str]) -> str:
+    """The first line of results.csv."""
+    return _csv_line(_columns(classes))
+
+
+def results_line(row: Row, classes: Sequence[str]) -> str:
+    """A line of results.csv: always a single one, control characters in a name are written as `\\n` and the like."""
+    result, name, error = row
+    known = {"name": name, "error": error} if result is None else _row(result)
+    return _csv_line([in_one_line(str(known.get(column, ""))) for column in _columns(classes)])
+
+
+def _columns(classes: Sequence[str]) -> list[str]:
+    before = ["name", "label", "probability", "area_px", "area_cm2", "width", "height"]
+    return [*before, *classes, "mask", "overlay", "error"]
+
+
+def _csv_line(cells: Sequence[str]) -> str:
     text = io.StringIO()
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    table.writeheader()
-    for result, name, error in rows:
-        table.writerow({"name": name, "error": error} if result is None else _row(result))
-    write_text(out / RESULTS, text.getvalue())
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def in_one_line(text: str) -> str:
+    """A name as it stands in a table: control characters and bytes that are no UTF-8 are written as escapes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def refuse_if_written(out: Path, stems: Sequence[str], force: bool) -> None:
