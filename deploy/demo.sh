@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole line: train, evaluate, quantize, bench, predict. On the built-in phantoms, or on the folder in DATA.
+# The whole line: train, evaluate, quantize, explain, bench, report, predict. On the built-in phantoms, or on the folder in DATA.
 # EPOCHS shortens it.
 set -eu
 
@@ -15,8 +15,10 @@ step() {
 step edgebrain train demo --out "$run" ${DATA:+--data "$DATA"} ${EPOCHS:+--epochs "$EPOCHS"}
 step edgebrain evaluate "$run/float" --split test
 step edgebrain quantize "$run" --int8
+step edgebrain explain "$run/bundles/tflite-int8"
 # 3 is a verdict, not an accident: a network of minutes may well lose more than half a point.
 step edgebrain bench "$run" --target cpu || [ $? -eq 3 ]
+step edgebrain report "$run"
 if [ -n "${DATA:-}" ]; then
     picture=$(find "$DATA" -path '*test*' -name '*.jpg' | sort | head -n 1)
 else
@@ -24,4 +26,4 @@ else
     picture=$(find "$run/new-phantoms/images" -name '*.png' | sort | head -n 1)
 fi
 step edgebrain predict "$picture" --bundle "$run/bundles/tflite-int8" --out "$run/prediction"
-printf '\nreport: %s/bench.md\n' "$run"
+printf '\nreport: %s/report.html\n' "$run"

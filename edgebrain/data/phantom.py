@@ -14,8 +14,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edgebrain.data.anatomy import draw_head
 from edgebrain.cache import cache_folder
+from edgebrain.data.anatomy import draw_head
 from edgebrain.data.easel import Easel, grown
 from edgebrain.data.lesion import draw_lesion
 from edgebrain.data.readers.phantom import LABELS, PHANTOM_FILE, PLANES
