@@ -229,5 +229,7 @@ def _notes(bundle: Bundle, retrained: bool, alone: bool) -> list[str]:
             f"no float32 {bundle.format} bundle is in the run, so what a layer in float gives back is not known"
         )
     if bundle.format == "tflite":
-        notes.append("inner tensors are those of the interpreter's own kernels; XNNPACK's differ by one step at most")
+        notes.append(
+            "inner tensors are those of the interpreter's own kernels; XNNPACK rounds otherwise here and there"
+        )
     return notes

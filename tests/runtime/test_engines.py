@@ -143,8 +143,8 @@ def test_the_old_interpreter_is_taken_where_only_that_is_installed(
 
 
 def test_an_engine_that_cannot_read_the_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EdgebrainError, match="'openvino' does not read tflite"):
-        open_engine(tiny_bundle(tmp_path / "b"), "openvino")
+    with pytest.raises(EdgebrainError, match="'onnxruntime' does not read tflite"):
+        open_engine(tiny_bundle(tmp_path / "b"), "onnxruntime")
 
 
 @pytest.mark.parametrize("fmt", ["tflite", "openvino", "onnx"])

@@ -1,6 +1,6 @@
 """TFLite: inner tensors from the interpreter's own kernels; durations of each operator alone, by XNNPACK.
 
-The delegate hides inner tensors. Without it some answers differ by one int8 step.
+The delegate hides inner tensors. Without it some bytes are rounded otherwise.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 }
 # Engines that read a format, best first.
 READERS: dict[str, tuple[str, ...]] = {
-    "tflite": ("litert", "tflite"),
+    "tflite": ("litert", "tflite", "openvino"),
     "openvino": ("openvino",),
     "onnx": ("onnxruntime",),
     "keras": ("keras",),

@@ -1,8 +1,10 @@
-"""OpenVINO IR on OpenVINO. A float32 bundle runs in float32 even where the CPU would rather take bfloat16."""
+"""OpenVINO IR, or a TFLite file, on OpenVINO. A float32 bundle runs in float32 even where bfloat16 is at hand."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,19 +56,28 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
     """
     only_cpu("openvino", device)
-    if not {"model.xml", "model.bin"} <= set(bundle.contents):
-        raise BadBundle(f"{bundle.path}: lacks model.xml or model.bin", "export it again with `edgebrain quantize`")
     options: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     if bundle.precision == "float32":
         options["INFERENCE_PRECISION_HINT"] = "f32"
     try:
         core = openvino.Core()
-        model = core.read_model(bundle.contents["model.xml"], bundle.contents["model.bin"])
-        compiled = core.compile_model(model, "CPU", options)
+        compiled = core.compile_model(_read(core, bundle), "CPU", options)
     except RuntimeError as problem:
         raise no_model(bundle, "openvino", problem) from problem
     check_input(bundle, _port(compiled.inputs[0], bundle.input.tensor, bundle, is_input=True))
     return OpenVINOEngine(compiled, bundle, threads)
+
+
+def _read(core: openvino.Core, bundle: Bundle) -> openvino.Model:
+    if bundle.format == "tflite" and "model.tflite" in bundle.contents:
+        # TFLite files are read by path only; the bytes were verified, the file behind them may have changed since.
+        with tempfile.TemporaryDirectory(prefix="edgebrain-") as folder:
+            path = Path(folder, "model.tflite")
+            path.write_bytes(bundle.contents["model.tflite"])
+            return core.read_model(path)
+    if not {"model.xml", "model.bin"} <= set(bundle.contents):
+        raise BadBundle(f"{bundle.path}: lacks model.xml or model.bin", "export it again with `edgebrain quantize`")
+    return core.read_model(bundle.contents["model.xml"], bundle.contents["model.bin"])
 
 
 def _port(border: Any, name: str, bundle: Bundle, is_input: bool = False) -> Port:
