@@ -15,6 +15,9 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── CannotWrite       disk full, no permission, or a file that is in the way
     ├── GateRefused       a compressed model that has collapsed
     ├── AnswersDiffer     a timed run that did not answer what the scored run answered
+    ├── BadTarget         a target's name or file that cannot be used
+    ├── TargetFailed      a device that cannot be reached, lacks something or was lost: host and step
+    ├── BadKit            an offline kit that is incomplete or damaged
     ├── NoWheels          no wheel for a device, or none that could be fetched
     ├── CompilerFailed    a device's compiler that is not installed or refuses a model
     └── WorkerFailed      a measuring process that died or answered nonsense
@@ -85,6 +88,18 @@ class WorkerFailed(EdgebrainError):
 
 class CompilerFailed(EdgebrainError):
     """A device's compiler that is not installed, or that refuses a model."""
+
+
+class BadTarget(EdgebrainError):
+    """A target's name or file that cannot be used."""
+
+
+class TargetFailed(EdgebrainError):
+    """A device that cannot be reached, lacks something or was lost; says which host and at which step."""
+
+
+class BadKit(EdgebrainError):
+    """An offline kit, or what was installed from it, that is incomplete or damaged."""
 
 
 class NoWheels(EdgebrainError):

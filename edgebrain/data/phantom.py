@@ -26,6 +26,7 @@ from edgebrain.files import whole_folder, write_json
 VERSION = 1
 # Slices of each head in turn. 7 and the 12 pairs of class and plane have no common factor: each pair meets each number.
 HEAD_SLICES = (1, 2, 1, 3, 1, 1, 3)
+KINDS = (".png", ".jpg", ".tiff")
 SIDES_PX = (192, 208, 224, 240, 256, 272, 288)
 # Noise has no repeats to look for: this strategy is the fastest here, and no larger than the others.
 IMAGE_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
@@ -88,6 +89,21 @@ def builtin_phantoms(count: int, seed: int, progress: Progress | None = None) ->
     if not (folder / PHANTOM_FILE).is_file():
         write_phantoms(folder, count, seed, progress)
     return folder
+
+
+def phantom_files(count: int, seed: int) -> dict[str, bytes]:
+    """The first slices of a set as picture files, PNG, JPEG and TIFF in turn, so that each decoder is used.
+
+    Returns: name -> content; the same bytes each time on one version of OpenCV.
+    """
+    files = {}
+    with opencv_alone():
+        for index in range(count):
+            phantom = generate(index, seed)
+            kind = KINDS[index % len(KINDS)]
+            name = Path(_name(index, phantom)).with_suffix(kind).name
+            files[name] = _encoded(phantom.image, kind)
+    return files
 
 
 def _head_of(index: int) -> tuple[int, int]:
@@ -162,6 +178,10 @@ def _name(index: int, phantom: Phantom) -> str:
 
 
 def _png(pixels: np.ndarray, options: tuple[int, ...] = IMAGE_PNG) -> bytes:
-    done, content = cv2.imencode(".png", pixels, options)
+    return _encoded(pixels, ".png", options)
+
+
+def _encoded(pixels: np.ndarray, kind: str, options: tuple[int, ...] = ()) -> bytes:
+    done, content = cv2.imencode(kind, pixels, options)
     assert done
     return bytes(content)

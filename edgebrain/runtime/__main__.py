@@ -1,4 +1,4 @@
-"""`python -m edgebrain.runtime predict|bench|worker`: all that a device needs, on the standard library's argparse."""
+"""`python -m edgebrain.runtime predict|selftest|bench|worker`: all that a device needs, without Typer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns: exit code, 1 after an error, 130 after Ctrl-C."""
+    """Run a command. Returns: exit code, 1 after an error, 3 after a self-test that failed, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
-        return int({"predict": _predict, "bench": _bench, "worker": _worker}[options.command](options))
+        return int(COMMANDS[options.command](options))
     except EdgebrainError as error:
         print(f"Error: {error.message}", *([f"  {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
         return 1
@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N"
     )
     predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
+    selftest = commands.add_parser("selftest", help="does this machine give the bytes that the kit expects")
+    selftest.add_argument("folder", type=Path, help="an unpacked kit, or the folder it was installed in")
     bench = commands.add_parser("bench", help="latency of one bundle on pictures")
     _add_common(bench)
     bench.add_argument("--queries", type=int, default=700, help="timed queries, after the warm-up (p99 needs 662)")
@@ -89,6 +91,14 @@ def _watch(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
+def _selftest(options: argparse.Namespace) -> int:
+    from edgebrain.runtime.selftest import self_test
+
+    verdict = self_test(options.folder)
+    print(*verdict.lines(), sep="\n")
+    return 0 if verdict.passed else 3
+
+
 def _bench(options: argparse.Namespace) -> int:
     from edgebrain.runtime.measure import measure_files
 
@@ -111,6 +121,8 @@ def _sentence(report: dict[str, Any]) -> str:
     )
     return f"{report['bundle']} on {report['runs']['engine']}, {report['threads']} threads: {figures}"
 
+
+COMMANDS = {"predict": _predict, "selftest": _selftest, "bench": _bench, "worker": _worker}
 
 if __name__ == "__main__":
     sys.exit(main())

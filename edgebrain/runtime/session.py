@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,14 @@ from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_probabilities, to_probability, to_tensor
 
 PREDICT_STAGES = ("transform", "engine", "back")
+
+# Told the name of a step and the array that it gave; those of STEPS, in this order.
+Witness = Callable[[str, np.ndarray], None]
+STEPS = ("decode", "resize", "input tensor", *(f"raw outputs ({role})" for role in ROLES), "mask")
+
+
+def _no_witness(step: str, array: np.ndarray) -> None:
+    """Nobody looks."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +80,10 @@ class Session:
         """What really runs: engine, version, device, precision, delegate or provider, threads."""
         return self.engine.describe()
 
-    def predict(self, image: np.ndarray) -> Prediction:
+    def predict(self, image: np.ndarray, witness: Witness = _no_witness) -> Prediction:
         """Mark and classify one slice.
 
-        Args: image: (H, W) uint8, any size.
+        Args: image: (H, W) uint8, any size. witness: told each step as it is done, up to the one that fails.
         Raises BadImage: another shape or dtype. BadBundle: the model answers NaN, infinity or no probabilities.
         """
         if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
@@ -83,16 +91,22 @@ class Session:
                 f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image"
             )
         start = time.perf_counter_ns()
-        tensor = to_tensor(shrink(image, *self._input.shape[1:3]), self._input)
+        small = shrink(image, *self._input.shape[1:3])
+        tensor = to_tensor(small, self._input)
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
         answered = time.perf_counter_ns()
+        witness("resize", small)
+        witness("input tensor", tensor)
+        for role in ROLES:
+            witness(f"raw outputs ({role})", raw[role])
         try:
             probability, class_probabilities = self._back(raw, image.shape)
         except BadBundle as problem:
             raise BadBundle(f"{self.bundle.path}: {problem.message}", problem.hint) from problem
         mask = cut(probability, self.bundle.threshold)
         end = time.perf_counter_ns()
+        witness("mask", mask)
         return Prediction(
             probability,
             mask,
@@ -102,17 +116,18 @@ class Session:
             {"transform": ready - start, "engine": answered - ready, "back": end - answered},
         )
 
-    def predict_file(self, data: bytes, name: str) -> tuple[np.ndarray, Prediction]:
+    def predict_file(self, data: bytes, name: str, witness: Witness = _no_witness) -> tuple[np.ndarray, Prediction]:
         """Decode a picture, then mark and classify it.
 
-        Args: data: a PNG, JPEG or TIFF file. name: how errors call it.
+        Args: data: a PNG, JPEG or TIFF file. name: how errors call it. witness: as in `predict`.
         Returns: the slice, (H, W) uint8, and the prediction, whose stages include `decode`. Raises as `decode` and
         `predict`.
         """
         start = time.perf_counter_ns()
         image = decode(data, name)
         decoded = time.perf_counter_ns() - start
-        prediction = self.predict(image)
+        witness("decode", image)
+        prediction = self.predict(image, witness)
         return image, replace(prediction, stage_ns={"decode": decoded, **prediction.stage_ns})
 
     def _back(self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
