@@ -22,15 +22,17 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class ModelPart:
-    """width: channels of the outermost stage; the deeper ones double. side: pixels. dropout: rate in the head."""
+    """width: channels of the outermost stage; the deeper ones double. side: pixels. dropout: rate in the head.
+    upsampling: transposed (a 2x2 convolution) or nearest (a 1x1 convolution, then each pixel repeated)."""
 
     width: int = 32
     side: int = 128
     dropout: float = 0.3
+    upsampling: str = "transposed"
 
     def spec(self) -> UNetSpec:
         """The network that this part names."""
-        return UNetSpec.of_width(self.width, side=self.side, dropout=self.dropout)
+        return UNetSpec.of_width(self.width, side=self.side, dropout=self.dropout, upsampling=self.upsampling)
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ class TrainRecipe:
 class CompressPart:
     """precision: int8 or fp16. prune: share of channels to remove before quantizing, 0 for none.
     qat: retrain with simulated INT8 (TFLite only). keep_float: layers that stay float, `enc1_conv1,mask`; `auto` for
-    the fewest with which a model that the gate refuses passes it; empty for none."""
+    the fewest with which a model that the gate refuses passes it; empty for none. check: a device for which the
+    written operators are judged afterwards, `coral`; empty for none."""
 
     precision: str = "int8"
     formats: tuple[str, ...] = ("tflite", "openvino", "onnx")
     prune: float = 0.0
     qat: bool = False
     keep_float: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,7 @@ def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
     _one_of(source, "compress.precision", compress.precision, ("int8", "fp16"))
     for name in compress.formats:
         _one_of(source, "compress.formats", name, ("tflite", "openvino", "onnx"))
+    _one_of(source, "compress.check", compress.check, ("", "coral"))
     _within(source, "compress.prune", compress.prune, 0.0, 0.9)
     _within(source, "calibration.slices", calibration.slices, 8, 100_000)
     if calibration.split != "train":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,7 +61,22 @@ def quantize(
     for outcome in outcomes:
         if outcome.note:
             print(f"{outcome.name}: {outcome.note}")
+    fallen = [outcome.name for outcome in outcomes if chosen.compress.check and _stays_behind(outcome)]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     print(f"{out or folder / 'bundles'}: {len(outcomes) - len(failures)} bundles; next: edgebrain bench --target cpu")
     if failures:
         raise EdgebrainError("; ".join(error.message for error in failures), failures[0].hint)
+    if fallen:
+        raise typer.Exit(3)
+
+
+def _stays_behind(outcome: Any) -> bool:
+    """Tell what a Coral Edge TPU would run of an int8 bundle; true where something stays on the CPU for certain."""
+    from edgebrain.cli.deploy import show_findings
+    from edgebrain.coral.deploy import check
+
+    if outcome.bundle is None or outcome.bundle.precision == "float32":
+        return False
+    found = check(outcome.bundle)
+    show_findings(found)
+    return bool(found["failed"])

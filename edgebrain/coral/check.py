@@ -189,6 +189,7 @@ def _names(bundle: Bundle, operators: Sequence[Operator]) -> list[str]:
     depths = range(1, len(spec.encoder) + 1)
     without_weights = {
         "MAX_POOL_2D": [f"enc{depth}_pool" for depth in depths],
+        "RESIZE_NEAREST_NEIGHBOR": [f"dec{depth}_double" for depth in reversed(depths)],
         "CONCATENATION": [f"dec{depth}_concat" for depth in reversed(depths)],
         "MEAN": ["head_pool"],
         "LOGISTIC": ["mask sigmoid"],

@@ -35,6 +35,16 @@ def build(spec: UNetSpec, keras: Any, batch_size: int | None = None) -> Any:
         x = layers.BatchNormalization(momentum=BN_MOMENTUM, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=f"{name}_relu")(x)
 
+    def doubled(x: Any, name: str, width: int) -> Any:
+        # Without a bias too: a transposed convolution with one is a later operator version, which Edge TPU
+        # compilers refuse, and the normalised convolution behind it absorbs a constant.
+        if spec.upsampling == "transposed":
+            return layers.Conv2DTranspose(width, 2, strides=2, padding="same", use_bias=False, name=f"{name}_up")(x)
+        x = layers.Conv2D(width, 1, use_bias=False, name=f"{name}_up")(x)
+        # Keras' UpSampling2D becomes a tile of five dimensions in TFLite, this a single operator.
+        height, wide = (2 * side for side in x.shape[1:3])
+        return layers.Resizing(height, wide, interpolation="nearest", name=f"{name}_double")(x)
+
     image = keras.Input((spec.side, spec.side, 1), batch_size=batch_size, name="slice")
     x, skips = image, []
     for depth, pair in enumerate(spec.encoder, start=1):
@@ -46,9 +56,7 @@ def build(spec: UNetSpec, keras: Any, batch_size: int | None = None) -> Any:
         x = conv(x, f"mid_conv{place}", width)
     deep = x
     for depth, stage in zip(range(len(spec.decoder), 0, -1), spec.decoder, strict=True):
-        # Without a bias too: a transposed convolution with one is a later operator version, which Edge TPU
-        # compilers refuse, and the normalised convolution behind it absorbs a constant.
-        x = layers.Conv2DTranspose(stage.up, 2, strides=2, padding="same", use_bias=False, name=f"dec{depth}_up")(x)
+        x = doubled(x, f"dec{depth}", stage.up)
         x = layers.Concatenate(name=f"dec{depth}_concat")([x, skips[depth - 1]])
         for place, width in enumerate(stage.convs, start=1):
             x = conv(x, f"dec{depth}_conv{place}", width)

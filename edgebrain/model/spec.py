@@ -12,10 +12,12 @@ from typing import Any
 
 from edgebrain.errors import BadRecipe
 
+UPSAMPLINGS = ("transposed", "nearest")
+
 
 @dataclass(frozen=True)
 class Stage:
-    """One decoder stage: the transposed convolution's width and its two convolutions' widths."""
+    """One decoder stage: the width of what doubles the size, and its two convolutions' widths."""
 
     up: int
     convs: tuple[int, int]
@@ -53,6 +55,8 @@ class UNetSpec:
 
     encoder: two 3x3 widths a stage, outermost first. decoder: innermost first. head: dense widths.
     side: input height and width in pixels, a multiple of 2 ** len(encoder). dropout: rate in the head.
+    upsampling: what doubles the size in the decoder, one of UPSAMPLINGS: a transposed convolution, or a 1x1 convolution
+    whose pixels are then repeated.
     """
 
     encoder: tuple[tuple[int, int], ...] = ((32, 32), (64, 64), (128, 128))
@@ -62,6 +66,7 @@ class UNetSpec:
     classes: int = 4
     side: int = 128
     dropout: float = 0.3
+    upsampling: str = "transposed"
 
     def __post_init__(self) -> None:
         if len(self.encoder) != len(self.decoder) or not self.encoder:
@@ -73,6 +78,8 @@ class UNetSpec:
             raise BadRecipe(f"model.side = {self.side} cannot be halved {len(self.encoder)} times", "use 128")
         if any(layer.inputs < 1 or layer.outputs < 1 for layer in self.layers()):
             raise BadRecipe("a width of the network is below 1", "every width must be 1 or more")
+        if self.upsampling not in UPSAMPLINGS:
+            raise BadRecipe(f"upsampling {self.upsampling!r} is not known", f"use {' or '.join(UPSAMPLINGS)}")
         if not 0.0 <= self.dropout < 1.0:
             raise BadRecipe(f"model.dropout = {self.dropout} is not in [0, 1)", "use 0.3")
 
@@ -100,7 +107,8 @@ class UNetSpec:
             width = wide
         deep = width
         for depth, stage in zip(range(len(self.decoder), 0, -1), self.decoder, strict=True):
-            yield Layer(f"dec{depth}_up", "up", width, stage.up, 2, side * side, False, False)
+            kind, size = ("up", 2) if self.upsampling == "transposed" else ("conv", 1)
+            yield Layer(f"dec{depth}_up", kind, width, stage.up, size, side * side, False, False)
             side *= 2
             width = stage.up + skips[depth - 1]
             for place, wide in enumerate(stage.convs, start=1):

@@ -280,3 +280,22 @@ def test_two_outcomes_of_one_recipe_differ_only_where_asked() -> None:
     assert variant_name(replaced(RECIPE, "compress", qat=True)) == "int8-qat"
     assert variant_name(replaced(RECIPE, "compress", precision="fp16")) == "fp16"
     assert replace(RECIPE, name="x").sha256 != RECIPE.sha256
+
+
+def test_the_coral_recipe_writes_tflite_and_judges_each_operator(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgebrain.cli import main
+
+    recipe = tmp_path / "coral.toml"
+    recipe.write_text(
+        'name = "coral"\n[compress]\nformats = ["tflite"]\ncheck = "coral"\n[calibration]\nslices = 24\n'
+        "[gate]\nslices = 24\nmax_dice_drop = 0.2\nmin_agreement = 0.5\n"
+    )
+    command = ["quantize", str(trained.run), "--recipe", str(recipe), "--out", str(tmp_path / "b")]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["tflite-float32", "tflite-int8"]
+    assert "dec1_up" in out and "mapped" in out and "unknown" in out

@@ -34,6 +34,7 @@ INT8_VERSIONS = {
     "QUANTIZE": 1,
     "ADD": 2,
     "PAD": 2,
+    "RESIZE_NEAREST_NEIGHBOR": 2,
 }
 WITH_VERSION = [line for line in LINES if line["version"]]
 MAPPED_INT8 = [

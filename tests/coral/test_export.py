@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,16 @@ from edgebrain.model.spec import UNetSpec
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return written(tmp_path_factory.mktemp("export"), UNetSpec.of_width(2, side=16))
+
+
+@pytest.fixture(scope="module")
+def doubling(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The same with pixels repeated in place of transposed convolutions."""
+    return written(tmp_path_factory.mktemp("export"), UNetSpec.of_width(2, side=16, upsampling="nearest"))
+
+
+def written(folder: Path, spec: UNetSpec) -> Bundle:
     """A U-Net of width 2 at 16 px, its biases not 0, as int8 TFLite by the exporter of `edgebrain quantize`."""
     import keras
 
@@ -22,8 +34,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     from edgebrain.quiet import quiet
     from edgebrain.training.float_bundle import float_manifest
 
-    folder = tmp_path_factory.mktemp("export")
-    spec, rng = UNetSpec.of_width(2, side=16), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     model = build(spec, keras, batch_size=1)
     for layer in model.layers:
         layer.set_weights([abs(rng.normal(0.0, 0.3, weight.shape)) + 0.01 for weight in layer.get_weights()])
@@ -65,3 +76,47 @@ def test_transposed_convolutions_and_the_mean_are_all_that_is_unknown(exported: 
     assert unknown == {"dec3_up", "dec2_up", "dec1_up", "head_pool"}
     assert found.share(UNKNOWN) == pytest.approx(4 / 30) and found.mac_share(UNKNOWN) < 0.06
     assert found.share(MAPPED) == pytest.approx(26 / 30)
+
+
+def test_with_repeated_pixels_only_the_mean_is_unknown(doubling: Bundle) -> None:
+    found = check_bundle(doubling)
+    versions = {row.detail.operator.kind: row.detail.operator.version for row in found.rows}
+    assert versions["RESIZE_NEAREST_NEIGHBOR"] == 2 and "TRANSPOSE_CONV" not in versions
+    assert {row.layer for row in found.rows if row.finding.status != MAPPED} == {"head_pool"}
+    assert {"dec3_double", "dec1_double", "dec3_up"} <= {row.layer for row in found.rows}
+
+
+def test_doubling_without_half_pixel_centres_answers_the_same_bytes(doubling: Bundle) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from edgebrain.compression.flatbuffer import doubled_plainly, packed
+
+    plain = doubling.contents["model.tflite"]
+    assert doubled_plainly(plain) == plain, "what is plain already stays"
+    model = schema.ModelT.InitFromPackedBuf(plain, 0)
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR:
+            code.version = 3
+    centred = 0
+    for operator in model.subgraphs[0].operators:
+        if hasattr(operator.builtinOptions, "halfPixelCenters"):
+            operator.builtinOptions.halfPixelCenters = True
+            centred += 1
+    assert centred == 3
+    answers = []
+    rng = np.random.default_rng(1)
+    tensors = rng.integers(-128, 128, (5, 1, 16, 16, 1), dtype=np.int8)
+    for content in (packed(model), plain):
+        # XNNPACK fails on half-pixel centres.
+        own = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_content=content, experimental_op_resolver_type=own)
+        interpreter.allocate_tensors()
+        for tensor in tensors:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], tensor)
+            interpreter.invoke()
+            answers.append([interpreter.get_tensor(out["index"]) for out in interpreter.get_output_details()])
+    for before, after in zip(answers[:5], answers[5:], strict=True):
+        for a, b in zip(before, after, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert doubled_plainly(packed(model)) != packed(model)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebrain.errors import BadRecipe
-from edgebrain.model.spec import Stage, UNetSpec
+from edgebrain.model.spec import UPSAMPLINGS, Stage, UNetSpec
 
 widths = st.integers(1, 9)
 pairs = st.tuples(widths, widths)
@@ -20,6 +20,7 @@ specs = st.builds(
     decoder=st.tuples(st.builds(Stage, widths, pairs), st.builds(Stage, widths, pairs)),
     head=pairs,
     side=st.sampled_from([8, 16, 32]),
+    upsampling=st.sampled_from(UPSAMPLINGS),
 )
 
 
@@ -57,6 +58,7 @@ def test_parameters_equal_those_of_the_built_network(spec: UNetSpec) -> None:
         ({"bottleneck": (0, 4)}, "below 1"),
         ({"dropout": 1.0}, "not in"),
         ({"encoder": ((4, 4),)}, "stages"),
+        ({"upsampling": "bicubic"}, "use transposed or nearest"),
     ],
 )
 def test_impossible_networks_are_refused(change: dict[str, object], said: str) -> None:

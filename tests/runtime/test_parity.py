@@ -1,7 +1,7 @@
 """One int8 TFLite file on three interpreters: what they answer, and by how many int8 steps they differ.
 
-LiteRT computes with XNNPACK, tflite-runtime 2.14 with the interpreter's own kernels, OpenVINO with its own. They round at
-other places, and a step in an early layer is many behind the sigmoid's steep middle.
+LiteRT computes with XNNPACK, tflite-runtime 2.14 with the interpreter's own kernels, OpenVINO with its own. They round
+at other places, and a step in an early layer is many behind the sigmoid's steep middle.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def test_tflite_runtime_answers_alike_in_an_environment_of_its_own(
 
 
 def _old_environment() -> Path:
-    """The Python of an environment with tflite-runtime, made once in the user's cache; skips where it is not to be had."""
+    """The Python of an environment with tflite-runtime, made once in the user's cache; skips where there is none."""
     if sys.version_info[:2] != (3, 11):
         pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11")
     folder = cache_folder() / "test-tflite-runtime"

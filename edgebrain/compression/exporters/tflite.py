@@ -11,6 +11,7 @@ import tensorflow as tf
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
+from edgebrain.compression.flatbuffer import doubled_plainly
 from edgebrain.errors import MissingExtra
 from edgebrain.graph import Operator
 from edgebrain.graph import tflite as graph
@@ -36,7 +37,7 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
         converter.representative_dataset = lambda: ([tensor] for tensor in calibration.tensors())
     with quiet():
         content = converter.convert()
-    return described(content)
+    return described(doubled_plainly(content))
 
 
 def described(content: bytes) -> Exported:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from edgebrain.compression.exporters import Exported
 from edgebrain.compression.exporters.tflite import operators
+from edgebrain.compression.flatbuffer import packed
 from edgebrain.graph import tflite as graph
 from edgebrain.graph.layers import layer_operators
 from edgebrain.model.spec import UNetSpec
@@ -32,20 +32,6 @@ def keep_float(int8: Exported, plain: Exported, spec: UNetSpec, layers: Sequence
     surgery = _Surgery(contents, float_contents)
     mixed = {"model.tflite": surgery.with_float({places[layer]: float_places[layer] for layer in layers})}
     return replace(int8, contents=mixed, operators=operators(mixed))
-
-
-def packed(model: Any) -> bytes:
-    """A model object as file."""
-    builder = _Aligned(1024)
-    builder.Finish(model.Pack(builder), file_identifier=graph.IDENTIFIER)
-    return bytes(builder.Output())
-
-
-class _Aligned(flatbuffers.Builder):  # type: ignore[misc]
-    """Byte vectors start at multiples of 16: the schema says so for weights (force_align), Python's packer does not."""
-
-    def StartVector(self, size: int, count: int, alignment: int) -> Any:
-        return super().StartVector(size, count, max(alignment, 16) if size == 1 else alignment)
 
 
 class _Surgery:

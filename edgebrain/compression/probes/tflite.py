@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgebrain.bundle import Bundle
-from edgebrain.compression.mixed.tflite import packed
+from edgebrain.compression.flatbuffer import packed
 from edgebrain.compression.probes import ENDS, Seen
 from edgebrain.graph import tflite as graph
 from edgebrain.graph.layers import layer_operators
