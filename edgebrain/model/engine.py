@@ -12,6 +12,7 @@ from edgebrain.bundle import Bundle
 from edgebrain.errors import MissingExtra
 from edgebrain.model.network import WEIGHTS, build, load_weights
 from edgebrain.model.spec import UNetSpec
+from edgebrain.runtime.engines.ports import fell_back, known_device
 
 
 class KerasEngine:
@@ -19,6 +20,7 @@ class KerasEngine:
 
     def __init__(self, model: Any, backend: str, version: str, threads: int) -> None:
         self._model, self._backend, self._version, self._threads = model, backend, version, threads
+        self.device = _device_of(model)
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Map (1, side, side, 1) float32 to `mask` (1, side, side, 1) and `class` (1, classes), float32."""
@@ -30,7 +32,7 @@ class KerasEngine:
         return {
             "engine": "keras",
             "version": self._version,
-            "device": "cpu",
+            "device": self.device,
             "delegate": self._backend,
             "precision": "float32",
             "threads": self._threads,
@@ -43,6 +45,9 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     The thread count holds for the process: TensorFlow reads it once, when it starts.
     """
     if "keras" not in sys.modules:
+        if device == "cpu":
+            # A row that says CPU must not be a GPU's.
+            os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
         # Later it would change nothing here, and reach child processes instead.
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(threads)
@@ -51,6 +56,18 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
         import keras
     except ImportError as problem:
         raise MissingExtra("keras", "train", "a float Keras bundle") from problem
+    known_device("keras", device, ("cpu", "gpu"))
     model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=1)
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
-    return KerasEngine(model, keras.backend.backend(), keras.__version__, threads)
+    engine = KerasEngine(model, keras.backend.backend(), keras.__version__, threads)
+    if device == "gpu" != engine.device:
+        raise fell_back(bundle, f"Keras on {keras.backend.backend()}", device, f"it executes on the {engine.device}")
+    return engine
+
+
+def _device_of(model: Any) -> str:
+    """cpu or gpu: where an answer of the model lies, which is where it was computed, whatever was asked for."""
+    answer, _ = model(np.zeros(model.input.shape, np.float32), training=False)
+    # TensorFlow and PyTorch say it in `device`, JAX in `devices()`.
+    told = str(answer.devices() if hasattr(answer, "devices") else answer.device).lower()
+    return "gpu" if "gpu" in told or "cuda" in told else "cpu"

@@ -7,6 +7,7 @@ import pytest
 
 from edgebrain.errors import BadBundle
 from edgebrain.model.spec import UNetSpec
+from tests.conftest import Trained
 
 SPEC = UNetSpec.of_width(2, side=16)
 
@@ -61,3 +62,12 @@ def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
     assert mask.shape == (3, 16, 16, 1) and mask.dtype == np.float32
     assert 0.0 <= mask.min() <= mask.max() <= 1.0
     np.testing.assert_allclose(label.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_the_keras_engine_tells_where_it_computes_and_refuses_a_fall_to_the_cpu(trained: Trained) -> None:
+    from edgebrain.errors import EdgebrainError
+    from edgebrain.runtime.session import open_session
+
+    assert open_session(trained.run / "float").describe()["device"] == "cpu"
+    with pytest.raises(EdgebrainError, match="asked for device 'gpu', and it executes on the cpu"):
+        open_session(trained.run / "float", device="gpu")

@@ -164,3 +164,54 @@ def test_answers_do_not_change_when_the_next_slice_is_asked(tmp_path: Path) -> N
         kept = first.copy()
         engine.run(np.zeros((1, 16, 16, 1), np.float32))
         assert np.array_equal(first, kept)
+
+
+def test_onnx_runtime_tells_from_its_profile_which_provider_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("edgebrain.runtime.engines.onnxruntime")
+    bundle = tiny_bundle(tmp_path / "b", "onnx")
+    ran = onnx.providers_that_ran(bundle, ["CPUExecutionProvider"])
+    assert set(ran) == {"CPUExecutionProvider"} and sum(ran.values()) >= 3
+    # The device's name swapped: the way to a GPU, in a real session.
+    monkeypatch.setitem(onnx.PROVIDERS, "gpu", ("CPUExecutionProvider",))
+    assert open_engine(bundle, device="gpu").describe()["device"] == "gpu"
+
+
+def test_a_silent_fall_to_the_cpu_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx = pytest.importorskip("edgebrain.runtime.engines.onnxruntime")
+    import onnxruntime
+
+    others = [name for name in onnxruntime.get_available_providers() if name != "CPUExecutionProvider"]
+    if not others:
+        pytest.skip("this build has no provider but the CPU's, so nothing can be planted")
+    # A real provider that takes none of these operators: the runtime computes them on the CPU without a word.
+    monkeypatch.setitem(onnx.PROVIDERS, "gpu", (others[0],))
+    with pytest.raises(
+        EdgebrainError, match=r"asked for device 'gpu', and of \d+ operators .* on CPUExecutionProvider"
+    ):
+        open_engine(tiny_bundle(tmp_path / "b", "onnx"), device="gpu")
+
+
+def test_a_gpu_that_is_not_here_is_told_with_the_way_out(tmp_path: Path) -> None:
+    for fmt, said, way_out in (
+        ("onnx", "no provider for device 'gpu'", "onnxruntime-gpu"),
+        ("openvino", "sees no device GPU here", "driver"),
+    ):
+        try:
+            open_engine(tiny_bundle(tmp_path / fmt, fmt), device="gpu")
+        except EdgebrainError as problem:
+            assert said in problem.message and way_out in problem.hint
+        else:
+            pytest.skip("there is a GPU here")
+
+
+def test_openvino_executes_where_it_was_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = pytest.importorskip("edgebrain.runtime.engines.openvino")
+    bundle = tiny_bundle(tmp_path / "b", "openvino")
+    monkeypatch.setitem(engine.DEVICES, "gpu", "CPU")
+    assert open_engine(bundle, device="gpu").describe()["provider"] == "CPU"
+    monkeypatch.setitem(engine.DEVICES, "gpu", "GPU")
+    with pytest.raises(EdgebrainError, match=r"asked for device .gpu., and it executes on GPU\.0, CPU"):
+        engine.refuse_elsewhere(bundle, "gpu", ["GPU.0", "CPU"])
+    engine.refuse_elsewhere(bundle, "gpu", ["GPU.1"])

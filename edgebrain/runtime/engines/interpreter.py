@@ -11,7 +11,7 @@ import numpy as np
 
 from edgebrain.bundle import Bundle, Port
 from edgebrain.errors import BadBundle
-from edgebrain.runtime.engines.ports import check_input, match_outputs, no_model, only_cpu
+from edgebrain.runtime.engines.ports import check_input, known_device, match_outputs, no_model
 
 
 class TFLiteEngine:
@@ -52,7 +52,7 @@ def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads
 
     Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
     """
-    only_cpu(name, device)
+    known_device(name, device)
     if "model.tflite" not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no model.tflite", "export it again with `edgebrain quantize`")
     try:

@@ -1,24 +1,34 @@
-"""ONNX files on ONNX Runtime, on the CPU provider."""
+"""ONNX files on ONNX Runtime: on the CPU, or on an NVIDIA GPU by TensorRT or CUDA."""
 
 from __future__ import annotations
 
+import json
 import platform
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from edgebrain.bundle import ROLES, Bundle, Port
-from edgebrain.errors import BadBundle
-from edgebrain.runtime.engines.ports import check_input, match_outputs, no_model, only_cpu, unscaled
+from edgebrain.errors import BadBundle, EdgebrainError
+from edgebrain.runtime.engines.ports import check_input, fell_back, known_device, match_outputs, no_model, unscaled
 
+# Device -> the providers that compute there, best first.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "gpu": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+}
 TYPES = {"float": "float32", "float16": "float16", "int8": "int8", "uint8": "uint8"}
 
 
 class ONNXEngine:
     """An ONNX model in a session."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, bundle: Bundle, threads: int) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, bundle: Bundle, threads: int, device: str) -> None:
         match_outputs(bundle, {node.name: _port(node, bundle) for node in session.get_outputs()})
         self._session = session
         self._input = session.get_inputs()[0].name
@@ -26,8 +36,8 @@ class ONNXEngine:
         self._facts = {
             "engine": "onnxruntime",
             "version": onnxruntime.__version__,
-            "device": "cpu",
-            "precision": _precision(bundle),
+            "device": device,
+            "precision": _precision(bundle, device),
             "provider": session.get_providers()[0],
             "threads": threads,
         }
@@ -44,29 +54,65 @@ class ONNXEngine:
 def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
     """Load a bundle's ONNX file.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
+    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that is not
+    here, or an operator that ran elsewhere.
     """
-    only_cpu("onnxruntime", device)
+    known_device("onnxruntime", device, PROVIDERS)
     if "model.onnx" not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no model.onnx", "export it again with `edgebrain quantize`")
+    providers = _present(device)
+    try:
+        session = _session(bundle, threads, providers)
+        ran = providers_that_ran(bundle, providers) if device != "cpu" else {}
+    # ONNX Runtime's errors have no common base but Exception, and their classes are private.
+    except Exception as problem:
+        raise no_model(bundle, "onnxruntime", problem) from problem
+    elsewhere = sum(count for provider, count in ran.items() if provider not in providers)
+    if elsewhere:
+        told = ", ".join(f"{count} on {provider}" for provider, count in ran.items())
+        raise fell_back(bundle, "onnxruntime", device, f"of {sum(ran.values())} operators there ran {told}")
+    check_input(bundle, _port(session.get_inputs()[0], bundle, is_input=True))
+    return ONNXEngine(session, bundle, threads, device)
+
+
+def providers_that_ran(bundle: Bundle, providers: Sequence[str]) -> Counter[str]:
+    """Which provider executed how many operators of one run, read from the runtime's own profile.
+
+    A session's list of providers says what was asked for; what a provider does not take goes to the CPU silently.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebrain-") as folder:
+        session = _session(bundle, 1, providers, profile=str(Path(folder, "profile")))
+        given = session.get_inputs()[0]
+        session.run(None, {given.name: np.zeros(given.shape, TYPES[given.type[len("tensor(") : -1]])})
+        events = json.loads(Path(session.end_profiling()).read_text())
+    return Counter(event["args"]["provider"] for event in events if event.get("args", {}).get("provider"))
+
+
+def _present(device: str) -> list[str]:
+    """The device's providers that this build of the runtime has."""
+    here = onnxruntime.get_available_providers()
+    present = [provider for provider in PROVIDERS[device] if provider in here]
+    if not present:
+        raise EdgebrainError(
+            f"ONNX Runtime {onnxruntime.__version__} has no provider for device {device!r} (it has {', '.join(here)})",
+            "on a machine with an NVIDIA driver: pip install onnxruntime-gpu in place of onnxruntime",
+        )
+    return present
+
+
+def _session(bundle: Bundle, threads: int, providers: Sequence[str], profile: str = "") -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            bundle.contents["model.onnx"], options, providers=["CPUExecutionProvider"]
-        )
-    # ONNX Runtime's errors have no common base but Exception, and their classes are private.
-    except Exception as problem:
-        raise no_model(bundle, "onnxruntime", problem) from problem
-    check_input(bundle, _port(session.get_inputs()[0], bundle, is_input=True))
-    return ONNXEngine(session, bundle, threads)
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
+    return onnxruntime.InferenceSession(bundle.contents["model.onnx"], options, providers=list(providers))
 
 
-def _precision(bundle: Bundle) -> str:
+def _precision(bundle: Bundle, device: str) -> str:
     # On x86-64 the CPU provider has no float16 kernels: it widens and computes in float32.
-    widened = bundle.precision == "float16" and platform.machine() == "x86_64"
+    widened = bundle.precision == "float16" and device == "cpu" and platform.machine() == "x86_64"
     return "float32" if widened else bundle.precision
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import openvino
 
 from edgebrain.bundle import ROLES, Bundle, Port
-from edgebrain.errors import BadBundle
-from edgebrain.runtime.engines.ports import check_input, match_outputs, no_model, only_cpu, unscaled
+from edgebrain.errors import BadBundle, EdgebrainError
+from edgebrain.runtime.engines.ports import check_input, fell_back, known_device, match_outputs, no_model, unscaled
 
+# Device -> what OpenVINO calls it.
+DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 TYPES = {"f32": "float32", "f16": "float16", "i8": "int8", "u8": "uint8"}
 # An int8 layer may take unsigned input; both are 8-bit integer arithmetic.
 RUNNING = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "int8"}
@@ -21,9 +24,9 @@ LAYERS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 
 class OpenVINOEngine:
-    """An IR compiled for the CPU, with one request."""
+    """A compiled model with one request."""
 
-    def __init__(self, compiled: openvino.CompiledModel, bundle: Bundle, threads: int) -> None:
+    def __init__(self, compiled: openvino.CompiledModel, bundle: Bundle, threads: int, device: str) -> None:
         found = {name: _port(output, name, bundle) for output in compiled.outputs for name in output.get_names()}
         match_outputs(bundle, found)
         places = {name: place for place, output in enumerate(compiled.outputs) for name in output.get_names()}
@@ -32,9 +35,9 @@ class OpenVINOEngine:
         self._facts = {
             "engine": "openvino",
             "version": openvino.__version__.split("-")[0],
-            "device": "cpu",
+            "device": device,
             "precision": _precision(compiled),
-            "provider": "CPU",
+            "provider": ", ".join(compiled.get_property("EXECUTION_DEVICES")),
             "threads": threads,
         }
 
@@ -53,19 +56,35 @@ class OpenVINOEngine:
 def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     """Load a bundle's IR.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
+    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that
+    is not here, or a model that executes elsewhere.
     """
-    only_cpu("openvino", device)
-    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    known_device("openvino", device, DEVICES)
+    core, wanted = openvino.Core(), DEVICES[device]
+    here = core.available_devices
+    if wanted not in [name.split(".")[0] for name in here]:
+        raise EdgebrainError(
+            f"OpenVINO sees no device {wanted} here (it sees {', '.join(here)})",
+            "install the driver of an Intel GPU (on Debian: intel-opencl-icd), or use --target cpu",
+        )
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if device == "cpu":
+        options["INFERENCE_NUM_THREADS"] = threads
     if bundle.precision == "float32":
         options["INFERENCE_PRECISION_HINT"] = "f32"
     try:
-        core = openvino.Core()
-        compiled = core.compile_model(_read(core, bundle), "CPU", options)
+        compiled = core.compile_model(_read(core, bundle), wanted, options)
     except RuntimeError as problem:
         raise no_model(bundle, "openvino", problem) from problem
+    refuse_elsewhere(bundle, device, compiled.get_property("EXECUTION_DEVICES"))
     check_input(bundle, _port(compiled.inputs[0], bundle.input.tensor, bundle, is_input=True))
-    return OpenVINOEngine(compiled, bundle, threads)
+    return OpenVINOEngine(compiled, bundle, threads, device)
+
+
+def refuse_elsewhere(bundle: Bundle, device: str, ran: Sequence[str]) -> None:
+    """Raises EdgebrainError: not all devices that execute the model are the one that was asked for."""
+    if any(name.split(".")[0] != DEVICES[device] for name in ran):
+        raise fell_back(bundle, "openvino", device, f"it executes on {', '.join(ran)}")
 
 
 def _read(core: openvino.Core, bundle: Bundle) -> openvino.Model:

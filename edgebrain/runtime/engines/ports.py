@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
@@ -47,10 +47,18 @@ def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
     )
 
 
-def only_cpu(engine: str, device: str) -> None:
-    """Raises EdgebrainError: an engine that runs on the CPU alone was asked for another device."""
-    if device != "cpu":
+def known_device(engine: str, device: str, known: Iterable[str] = ("cpu",)) -> None:
+    """Raises EdgebrainError: an engine was asked for a device that it does not know."""
+    if device not in known:
         raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", "use --target cpu")
+
+
+def fell_back(bundle: Bundle, engine: str, device: str, what: str) -> EdgebrainError:
+    """The error for a model that ran, in part or as a whole, elsewhere than asked."""
+    return EdgebrainError(
+        f"{bundle.path}: {engine} was asked for device {device!r}, and {what}",
+        "a duration of it would be of two devices: measure this bundle with --target cpu",
+    )
 
 
 def _refuse_swapped(bundle: Bundle, found: Mapping[str, Port]) -> None:
