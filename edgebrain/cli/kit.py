@@ -42,7 +42,8 @@ def deploy_kit(
     }
     if check:
         if show:
-            _show(found, ("part", "version"), [[wheel.package, wheel.version] for wheel in wheels])
+            bundle_row = ["bundle", f"{bundle.name}, {bundle.precision}"]
+            _show(found, ("part", "version"), [bundle_row, *([wheel.package, wheel.version] for wheel in wheels)])
         return found
     place_of_kit = out or bundle.path.with_name(f"{bundle.path.name}-{target}.tar")
     kit = build_kit(bundle, _reference_slices(slices), place_of_kit, target, place.python, force)
@@ -62,8 +63,7 @@ def deploy_kit(
 def _show(found: dict[str, Any], heads: tuple[str, ...], rows: list[list[str]]) -> None:
     from edgebrain.report.table import print_table
 
-    title = f"Kit of {found['bundle']} for {found['target']} ({found['machine']}, Python {found['python']})"
-    print_table(title, heads, rows)
+    print_table(f"{found['target']}: {found['machine']}, Python {found['python']}", heads, rows)
 
 
 def _lines(kit: Kit, target: str, slices: Path | None) -> list[str]:
