@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from edgebrain.kit.build import Kit
 
 SLICES = 20
-SEED = 20
+# Phantoms among which those are chosen that the bundle answers differently.
+CANDIDATES, SEED = 200, 20
 
 
 def deploy_kit(
@@ -46,7 +47,7 @@ def deploy_kit(
             _show(found, ("part", "version"), [bundle_row, *([wheel.package, wheel.version] for wheel in wheels)])
         return found
     place_of_kit = out or bundle.path.with_name(f"{bundle.path.name}-{target}.tar")
-    kit = build_kit(bundle, _reference_slices(slices), place_of_kit, target, place.python, force)
+    kit = build_kit(bundle, _reference_slices(bundle, slices), place_of_kit, target, place.python, force)
     if show:
         rows = [[part.name, part.version, f"{part.size_bytes / 1e6:.2f}"] for part in kit.parts]
         _show(found, ("part", "version", "MB"), rows)
@@ -75,17 +76,18 @@ def _lines(kit: Kit, target: str, slices: Path | None) -> list[str]:
     return [with_engine, *private, f"{there}:", f"  tar xf {kit.path.name}", f"  {second}"]
 
 
-def _reference_slices(folder: Path | None) -> dict[str, bytes]:
+def _reference_slices(bundle: Bundle, folder: Path | None) -> dict[str, bytes]:
     """Pictures for the self-test: phantoms, or the first of a folder. Names are replaced: they may name a person.
 
     Raises BadImage: a folder without pictures, or one that cannot be used.
     """
     from edgebrain.data.phantom import phantom_files
+    from edgebrain.kit.build import telling_slices
     from edgebrain.runtime.image import decode
     from edgebrain.runtime.predict import find_pictures
 
     if folder is None:
-        return phantom_files(SLICES, SEED)
+        return telling_slices(bundle, phantom_files(CANDIDATES, SEED), SLICES)
     files = {}
     for number, path in enumerate(find_pictures([folder])[:SLICES], start=1):
         content = path.read_bytes()

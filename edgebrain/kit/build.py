@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,22 @@ def build_kit(
     packed = pack(contents)
     write_bytes(out, packed)
     return Kit(out, place, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed))
+
+
+def telling_slices(bundle: Bundle, candidates: Mapping[str, bytes], count: int) -> dict[str, bytes]:
+    """The slices of a self-test: of each answer (class, whether anything is marked) and each file type in turn.
+
+    A test on slices that all give an empty mask would not see how masks are made. Args: candidates: name -> picture
+    file. Returns: at most `count` of them, in order of name. Raises as `open_session` and `Session.predict_file`.
+    """
+    session = open_session(bundle)
+    alike: dict[tuple[str, bool, str], list[str]] = {}
+    for name, data in candidates.items():
+        _, answer = session.predict_file(data, name)
+        alike.setdefault((answer.label, bool(answer.mask.any()), Path(name).suffix), []).append(name)
+    in_turn = chain.from_iterable(zip_longest(*(alike[kind] for kind in sorted(alike))))
+    chosen = islice((name for name in in_turn if name is not None), count)
+    return {name: candidates[name] for name in sorted(chosen)}
 
 
 def pack(contents: Mapping[str, bytes]) -> bytes:

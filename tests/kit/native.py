@@ -45,12 +45,10 @@ if {environment!r} not in sys.path:
 """
 # What install.sh and the commands call, but for Python; nothing else is on the PATH of the tests.
 TOOLS = [
-    "awk",
     "cat",
     "chmod",
     "cp",
     "date",
-    "df",
     "dirname",
     "env",
     "getent",
@@ -70,7 +68,6 @@ TOOLS = [
     "sha256sum",
     "sleep",
     "sync",
-    "tail",
     "uname",
     "wc",
 ]

@@ -15,11 +15,11 @@ from edgebrain.data.phantom import phantom_files
 from edgebrain.errors import CannotWrite, EdgebrainError, NoWheels
 from edgebrain.files import sha256_bytes
 from edgebrain.kit import build
-from edgebrain.kit.build import MACHINES, PYTHON, check_kit
+from edgebrain.kit.build import MACHINES, PYTHON, check_kit, telling_slices
 from edgebrain.runtime.image import decode
 from tests.kit.native import PYTHON as HERE
 from tests.kit.native import TARGET, native_kit, shim_wheels, slices, unpack
-from tests.runtime.pictures import bright_disc, save
+from tests.runtime.pictures import bright_disc, encoded, save
 from tests.runtime.tiny import tiny_bundle
 
 
@@ -121,6 +121,15 @@ def test_phantoms_as_files_use_each_decoder_and_are_the_same_each_time() -> None
     assert files == phantom_files(6, 20)
     assert {Path(name).suffix for name in files} == {".png", ".jpg", ".tiff"}
     assert all(decode(content, name).ndim == 2 for name, content in files.items())
+
+
+def test_the_slices_of_the_self_test_give_different_answers(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "int8", precision="int8")
+    dark = {f"a_{number:02}.png": encoded(bright_disc(90 + number) // 9) for number in range(30)}
+    bright = {"b_1.png": encoded(bright_disc()), "b_2.jpg": encoded(bright_disc(), ".jpg")}
+    chosen = telling_slices(bundle, {**dark, **bright}, 6)
+    assert list(chosen) == ["a_00.png", "a_01.png", "a_02.png", "a_03.png", "b_1.png", "b_2.jpg"]
+    assert chosen["b_1.png"] == bright["b_1.png"]
 
 
 def test_deploy_prints_the_parts_the_size_and_the_two_commands(

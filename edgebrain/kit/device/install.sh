@@ -180,9 +180,14 @@ tidy() {
     fi
 }
 
+room='
+import os, sys
+disk = os.statvfs(sys.argv[1])
+print(disk.f_bavail * disk.f_frsize // 1024)
+'
+
 check_space() {
-    # The columns of df -P: file system, size, used, free, share, mounted on.
-    free_kib=$(df -Pk -- "$folder" | tail -n 1 | awk '{print $4}')
+    free_kib=$("$interpreter" -I -S -c "$room" "$folder")
     [ "$free_kib" -ge "$needs_kib" ] || fail \
         "$folder: $((free_kib / 1024)) MiB are free, $((needs_kib / 1024)) MiB are needed" \
         'free some space, or choose another --to'
