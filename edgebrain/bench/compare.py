@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebrain.bench.schema import machines
 from edgebrain.errors import BadData, UnlikeReports
 from edgebrain.evaluation.shift import levels, shift
 
@@ -46,7 +47,7 @@ def compare_reports(
     return {
         "schema": 1,
         "reports": list(names),
-        "changed": _changed(first["environment"], second["environment"]),
+        "changed": _changed(first, second),
         "rows": [_compare_rows(one, other, pairs) for one, other in pairs],
         "only_in_first": [_who(row) for row in first["results"] if id(row) not in taken[0]],
         "only_in_second": [_who(row) for row in second["results"] if id(row) not in taken[1]],
@@ -54,17 +55,27 @@ def compare_reports(
 
 
 def _refuse_unlike(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> None:
+    parts = [(f"{part}.", keys, first[part], second[part]) for part, keys in (("protocol", PROTOCOL), ("data", DATA))]
     unlike = []
-    for part, keys in (("environment", ENVIRONMENT), ("protocol", PROTOCOL), ("data", DATA)):
+    for name, keys, left, right in [*_machines(first, second), *parts]:
         for key in keys:
-            one, other = first[part].get(key), second[part].get(key)
+            one, other = left.get(key), right.get(key)
             if one != other:
-                unlike.append(f"{part}.{key} ({_text(one, other)} | {_text(other, one)})")
+                unlike.append(f"{name}{key} ({_text(one, other)} | {_text(other, one)})")
     if unlike:
         raise UnlikeReports(
             f"{names[0]} and {names[1]} were measured under unlike conditions: {', '.join(unlike)}",
             "measure both on one machine, with the same options and slices",
         )
+
+
+def _machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], Any, Any]]:
+    """The machines of targets that are in both; named where there are several."""
+    left, right = machines(first), machines(second)
+    both = [target for target in left if target in right]
+    return [
+        (f"{target}." if len(both) > 1 else "environment.", ENVIRONMENT, left[target], right[target]) for target in both
+    ]
 
 
 def _refuse_invalid(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> None:
@@ -160,9 +171,14 @@ def _partner(one: Row, other: Row, pairs: Sequence[tuple[Row, Row]]) -> tuple[Ro
 
 
 def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
-    flat = [{**one["versions"], "python": one["python"], "kernel": one["kernel"]} for one in (first, second)]
-    keys = sorted({*flat[0], *flat[1]})
-    return {key: [flat[0].get(key), flat[1].get(key)] for key in keys if flat[0].get(key) != flat[1].get(key)}
+    """What is told of the targets in both: versions, Python, kernel; name -> [first, second]."""
+    changed = {}
+    for name, _, left, right in _machines(first, second):
+        flat = [{**one["versions"], "python": one["python"], "kernel": one["kernel"]} for one in (left, right)]
+        for key in sorted({*flat[0], *flat[1]}):
+            if flat[0].get(key) != flat[1].get(key):
+                changed[f"{name.removeprefix('environment.')}{key}"] = [flat[0].get(key), flat[1].get(key)]
+    return changed
 
 
 def _who(row: Row) -> str:

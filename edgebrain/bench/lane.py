@@ -15,6 +15,7 @@ from edgebrain.evaluation.scores import ImageScore, score_image
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.latency import SETTLE, WARM_UP, summary_ms
 from edgebrain.runtime.worker import unpack_mask
+from edgebrain.targets import Target
 from edgebrain.targets.worker import Slice, Worker
 
 SCORED_AT_ONCE = 16
@@ -27,7 +28,7 @@ class Lane:
     """A bundle in a worker.
 
     opened: the worker's answer to `open`. blocks: its answers to `time`. scores: one a slice scored. outputs: hash of
-    the raw outputs by slice name; both empty until scored.
+    the raw outputs by slice name; both empty until scored. where: how errors name another machine.
     """
 
     bundle: Bundle
@@ -40,12 +41,14 @@ class Lane:
     scores: list[ImageScore] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     peak_rss_mib: float | None = None
+    where: str = ""
 
     @classmethod
-    def start(cls, bundle: Bundle, threads: int, worker: Worker) -> Lane:
+    def start(cls, bundle: Bundle, threads: int, worker: Worker, target: Target) -> Lane:
         """Greet a worker and have it open the bundle."""
         environment = worker.hello()
-        return cls(bundle, threads, worker, worker.open(bundle.path, threads=threads), environment)
+        opened = worker.open(target.path(bundle), target.engine(bundle), threads, target.device)
+        return cls(bundle, threads, worker, opened, environment, where=target.where)
 
     def score(self, records: Sequence[Record], told: Callable[[int], None]) -> None:
         """Predict every record there and judge the masks here. told: how many are done, after each batch."""
@@ -100,7 +103,7 @@ class Lane:
 
     @property
     def _who(self) -> str:
-        return f"{self.bundle.name}, {self.threads} threads"
+        return f"{self.bundle.name}{self.where}, {self.threads} threads"
 
     def _refuse_skipped(self, answered: int, asked: int) -> None:
         if answered != asked:

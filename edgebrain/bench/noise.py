@@ -47,11 +47,17 @@ def invalid_because(blocks: Sequence[Mapping[str, Any]]) -> str | None:
 
 def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One sentence on the rows whose durations do not count, one on those that should not be trusted, or none."""
-    invalid = [f"{row['bundle']} at {row['threads']}: {row['invalid']}" for row in rows if row["invalid"]]
+    several = len({row["target"] for row in rows}) > 1
+
+    def who(row: Mapping[str, Any]) -> str:
+        where = f" on {row['target']}" if several else ""
+        return f"{row['bundle']}{where} at {row['threads']}"
+
+    invalid = [f"{who(row)}: {row['invalid']}" for row in rows if row["invalid"]]
     doubtful = []
     for row in rows:
         if reasons := _reasons(row["noise"]):
-            doubtful.append(f"{row['bundle']} at {row['threads']} ({', '.join(reasons)})")
+            doubtful.append(f"{who(row)} ({', '.join(reasons)})")
     return [
         *([f"invalid, mend power supply or cooling and measure again: {'; '.join(invalid)}"] if invalid else []),
         *([f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []),

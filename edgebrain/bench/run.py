@@ -1,11 +1,12 @@
-"""The bench: starts a worker for each bundle and thread count, tells them in turn what to do, and adds up.
+"""The bench: for each target, starts a worker for each bundle and thread count, tells them in turn what to do, adds up.
 
-It only listens: what predicts, times and scores is the runtime, in processes of its own.
+It only listens: what predicts, times and scores is the runtime, in processes of its own. Targets are measured one after
+the other, so that none disturbs another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,20 @@ from edgebrain.bench.judge import verdict_of
 from edgebrain.bench.lane import Lane
 from edgebrain.bench.lineage import Family, with_roots
 from edgebrain.bench.noise import doubts
+from edgebrain.bench.place import BLOCK, Place, Progress
 from edgebrain.bench.schema import SCHEMA
 from edgebrain.bench.slices import spread
 from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
+from edgebrain.errors import EdgebrainError
 from edgebrain.evaluation.scores import FIGURES, group_means, summarise
+from edgebrain.runtime.engines import READERS, installed
 from edgebrain.runtime.latency import SETTLE, WARM_UP
-from edgebrain.targets.worker import Worker
+from edgebrain.targets import refuse_doubles
 
-# Queries a worker answers before it is the next one's turn: long enough to settle, short enough that a slow minute of
-# the machine hits all alike.
-BLOCK = 32
 DROPS = ("dice", "accuracy")
-
-Progress = Callable[[str, int, int], None]
+HERE = "cpu"
 
 
 def run_bench(
@@ -37,89 +37,115 @@ def run_bench(
     records: Sequence[Record],
     threads: Sequence[int],
     queries: int,
-    target: str = "cpu",
+    targets: Sequence[str] = (HERE,),
     data: Mapping[str, Any] | None = None,
     suite: Suite | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
-    """Measure and score bundles, and the float roots of their lineages, on one target.
+    """Measure and score bundles on targets, one after the other, and the float roots of their lineages on this machine.
 
-    Args: records: the slices to score; the timed ones are taken from them. threads: thread counts. queries: timed
-    queries of each row. data: what the report says of the slices. suite: the margins of the verdict. progress: told
-    (what, done, total).
-    Returns: a report of `bench.schema`.
-    Raises WorkerFailed: a worker died. AnswersDiffer: the timed run did not answer what the scored run did.
-    BadBundle: a file is not what its manifest claims, or what a worker said; also MissingExtra and BadImage.
+    Where a target is another machine, everything is scored here too: a drop there has a part of quantization (float
+    here, int8 here) and a part of the device (int8 here, int8 there).
+    Args: records: the slices to score; the timed ones are taken from them. threads: thread counts; empty for those of
+    each target's file, or 1. queries: timed queries of each row. data: what the report says of the slices. suite: the
+    margins of the verdict. progress: told (what, done, total).
+    Returns: a report of `bench.schema`; a target that failed stands in its `failures`, with the rows of the others and
+    what was measured before.
+    Raises: the problem of the first target where none was measured: WorkerFailed: a worker died. AnswersDiffer: the
+    timed run did not answer what the scored run did. TargetFailed. BadBundle: a file is not what its manifest claims,
+    or what a worker said; also MissingExtra and BadImage. BadTarget: two targets of one name.
     """
+    refuse_doubles(targets)
     family = with_roots(bundles)
     uncounted = [note for note in map(check_claims, family.bundles) if note is not None]
-    with ExitStack() as workers:
-        lanes = _open(family.bundles, threads, target, workers, progress)
-        for bundle in family.bundles:
-            _score(_first(lanes, bundle), records, progress)
-        rounds = _time_in_turns(lanes, spread(records, queries), queries, progress)
-        _share_scores(lanes, records, progress)
-        for lane in lanes:
-            lane.peak_rss_mib = lane.worker.close()["peak_rss_mib"]
-    declared = suite or Suite()
-    scored = list({id(lane.scores): lane for lane in lanes}.values())
+    asked = [Place(name) for name in targets]
+    with ExitStack() as open_targets:
+        for place in asked:
+            # Before anything is measured: who is told of a missing device after an hour has lost it.
+            place.prepare(family.bundles, open_targets)
+        places = [*_reference(asked, family.bundles, open_targets), *asked]
+        for place in places:
+            if place.problem is None:
+                place.measure(records, spread(records, queries), threads, queries, progress)
+    if not any(place.lanes for place in asked):
+        raise next(place.problem for place in asked if place.problem)
+    return _report(places, family, records, queries, data, suite or Suite(), uncounted, progress)
+
+
+def _reference(asked: Sequence[Place], bundles: Sequence[Bundle], open_targets: ExitStack) -> list[Place]:
+    """This machine, to be scored only, where other machines were asked for and it was not."""
+    others = [place for place in asked if place.problem is None and not place.here]
+    if not others or any(place.here for place in asked):
+        return []
+    place = Place(HERE, timed=False)
+    place.prepare([one for one in bundles if any(map(installed, READERS[one.format]))], open_targets)
+    return [place]
+
+
+def _report(
+    places: Sequence[Place],
+    family: Family,
+    records: Sequence[Record],
+    queries: int,
+    data: Mapping[str, Any] | None,
+    suite: Suite,
+    notes: Sequence[str],
+    progress: Progress,
+) -> dict[str, Any]:
+    here = next((place for place in places if place.here), Place(HERE))
+
+    def root_of(place: Place, lane: Lane) -> Lane | None:
+        root = family.root(lane.bundle)
+        return lane if place.here and root is lane.bundle else here.find(root)
+
+    lanes = [(place, lane) for place in places for lane in place.lanes]
+    scored = list({id(lane.scores): (place, lane) for place, lane in reversed(lanes)}.values())[::-1]
     verdicts = []
-    for done, lane in enumerate(scored):
+    for done, (place, lane) in enumerate(scored):
         progress("judging", done, len(scored))
-        verdicts.append(verdict_of(lane, _root_lane(lane, lanes, family), declared))
+        verdicts.append(verdict_of(lane, root_of(place, lane), suite))
     progress("judging", len(scored), len(scored))
-    rows = [_row(lane, _root_lane(lane, lanes, family), _place(lane, scored), verdicts, target) for lane in lanes]
+    rows = []
+    for place, lane in lanes:
+        number = next(number for number, (_, one) in enumerate(scored) if one.scores is lane.scores)
+        row = _row(place, lane, root_of(place, lane), here.find(lane.bundle))
+        rows.append({**row, "images": number, "verdict": verdicts[number]})
+    measured = [place for place in places if place.environment is not None]
     return {
         "schema": SCHEMA,
-        "environment": lanes[0].environment,
-        "protocol": _protocol(queries, rounds, list(threads), min(queries, len(records))),
-        "suite": declared.as_json(),
+        "environment": measured[0].environment,
+        "environments": {place.name: place.environment for place in measured},
+        "protocol": _protocol(queries, max(place.rounds for place in places), lanes, min(queries, len(records))),
+        "suite": suite.as_json(),
         "data": dict(data or {"slices": len(records)}),
         "results": rows,
-        "images": [_images(lane) for lane in scored],
-        "notes": [*family.notes, *uncounted, *_same_answers(scored), *doubts(rows)],
+        "images": [_images(place, lane) for place, lane in scored],
+        "failures": [_failure(place, place.problem) for place in places if place.problem is not None],
+        "notes": [
+            *family.notes,
+            *notes,
+            *(note for place in places for note in place.notes),
+            *_of_places(places),
+            *_same_answers([lane for _, lane in scored]),
+            *doubts(rows),
+        ],
     }
 
 
-def _open(
-    bundles: Sequence[Bundle], threads: Sequence[int], target: str, workers: ExitStack, progress: Progress
-) -> list[Lane]:
-    lanes: list[Lane] = []
-    for bundle in bundles:
-        for count in threads:
-            progress("starting workers", len(lanes), len(bundles) * len(threads))
-            lanes.append(Lane.start(bundle, count, workers.enter_context(Worker(target))))
-    progress("starting workers", len(lanes), len(lanes))
-    return lanes
+def _of_places(places: Sequence[Place]) -> Iterator[str]:
+    """What a reader must know of each target's rows."""
+    for place in places:
+        if place.lanes and not place.timed:
+            yield f"{place.name}: scored for the comparison and not timed; add --target {place.name} to time it"
+        elif place.lanes and place.emulated:
+            yield f"{place.name}: emulated, so nothing was timed; its scores count"
+        if place.problem is not None:
+            kept = f"; kept is what was measured before, {place.rounds} rounds" if place.lanes else ""
+            yield f"{place.name} failed: {place.problem.message}{kept}"
 
 
-def _score(lane: Lane, records: Sequence[Record], progress: Progress) -> None:
-    lane.score(records, lambda done: progress(f"scoring {lane.bundle.name}", done, len(records)))
-
-
-def _time_in_turns(lanes: Sequence[Lane], records: Sequence[Record], queries: int, progress: Progress) -> int:
-    """Blocks of queries, each worker in turn, another one first in each round. Returns: number of rounds."""
-    rounds = -(-queries // BLOCK)
-    for turn in range(rounds):
-        # Equal blocks, not full ones and a small rest.
-        start, end = (queries * edge // rounds for edge in (turn, turn + 1))
-        block = [records[place % len(records)] for place in range(start, end)]
-        first = turn % len(lanes)
-        for lane in (*lanes[first:], *lanes[:first]):
-            lane.time(block)
-        progress("timing", turn + 1, rounds)
-    return rounds
-
-
-def _share_scores(lanes: Sequence[Lane], records: Sequence[Record], progress: Progress) -> None:
-    """Give every lane its scores: another thread count's, where the outputs were the same to the byte, else its own."""
-    for lane in lanes:
-        first = _first(lanes, lane.bundle)
-        if lane is not first and lane.same_outputs(first.outputs):
-            lane.scores, lane.outputs = first.scores, first.outputs
-        elif lane is not first:
-            _score(lane, records, progress)
-        lane.refuse_other_answers()
+def _failure(place: Place, problem: EdgebrainError) -> dict[str, Any]:
+    return {"target": place.name, "message": problem.message, "hint": problem.hint, "rows": len(place.lanes)}
 
 
 def _same_answers(scored: Sequence[Lane]) -> list[str]:
@@ -130,26 +156,9 @@ def _same_answers(scored: Sequence[Lane]) -> list[str]:
     ]
 
 
-def _first(lanes: Sequence[Lane], bundle: Bundle) -> Lane:
-    """The lane of a bundle at the first thread count, which is scored."""
-    return next(lane for lane in lanes if lane.bundle is bundle)
-
-
-def _root_lane(lane: Lane, lanes: Sequence[Lane], family: Family) -> Lane | None:
-    """The lane of the float root, which a lane is compared with: itself for a root, None where it is not here."""
-    root = family.root(lane.bundle)
-    return None if root is None else lane if root is lane.bundle else _first(lanes, root)
-
-
-def _place(lane: Lane, scored: Sequence[Lane]) -> int:
-    """Which of the scored lanes has this lane's scores."""
-    return next(place for place, one in enumerate(scored) if one.scores is lane.scores)
-
-
-def _row(
-    lane: Lane, root: Lane | None, place: int, verdicts: Sequence[Mapping[str, Any]], target: str
-) -> dict[str, Any]:
-    bundle = lane.bundle
+def _row(place: Place, lane: Lane, root: Lane | None, twin: Lane | None) -> dict[str, Any]:
+    """root: the float root's lane here; twin: this bundle's lane here, itself on this machine; or None."""
+    bundle, real = lane.bundle, not place.emulated
     quality = summarise(lane.scores, bundle.classes)
     return {
         "bundle": bundle.name,
@@ -157,18 +166,19 @@ def _row(
         "manifest_sha256": bundle.manifest_sha256,
         "format": bundle.format,
         "precision": bundle.precision,
-        "target": target,
+        "target": place.name,
+        "emulated": place.emulated,
         "threads": lane.threads,
         "runs": lane.opened["runs"],
         "size_bytes": bundle.model_bytes,
         "parameters": int(bundle.manifest["parameters"]),
         "macs": int(bundle.manifest["macs"]),
         "int8_mac_share": bundle.manifest["int8_mac_share"],
-        "load_ms": lane.opened["load_ms"],
+        # Neither a duration nor the memory of an emulator says anything of the machine that it plays.
+        "load_ms": lane.opened["load_ms"] if real else None,
         **lane.timing(),
-        "rss_after_load_mib": lane.opened["rss_mib"],
-        "peak_rss_mib": lane.peak_rss_mib,
-        "images": place,
+        "rss_after_load_mib": lane.opened["rss_mib"] if real else None,
+        "peak_rss_mib": lane.peak_rss_mib if real else None,
         **group_means(lane.scores),
         "slice_means": {name: quality[name] for name in FIGURES},
         "macro_f1": quality["macro_f1"],
@@ -177,8 +187,14 @@ def _row(
         "counts": {**quality["counts"], "groups": len({score.group for score in lane.scores})},
         "float_parent": None if root is None else root.bundle.name,
         "drop": drop_of(None if root is None else group_means(root.scores), group_means(lane.scores)),
-        "verdict": verdicts[place],
+        "device_drop": None if place.here or twin is None else _device_drop(twin, lane),
     }
+
+
+def _device_drop(here: Lane, there: Lane) -> dict[str, Any]:
+    """What the device adds to a bundle's drop, and on how many slices its raw outputs are other than here."""
+    differing = sum(there.outputs[name] != sha256 for name, sha256 in here.outputs.items())
+    return {**drop_of(group_means(here.scores), group_means(there.scores)), "slices_differing": differing}
 
 
 def drop_of(root: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str, float | None]:
@@ -187,12 +203,18 @@ def drop_of(root: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str,
     return {key: None if a is None or b is None else a - b for key, (a, b) in known.items()}
 
 
-def _images(lane: Lane) -> dict[str, Any]:
+def _images(place: Place, lane: Lane) -> dict[str, Any]:
     rows = [{**score.as_json(), "outputs_sha256": lane.outputs[score.name]} for score in lane.scores]
-    return {"bundle": lane.bundle.name, "path": str(lane.bundle.path), "threads": lane.threads, "scores": rows}
+    return {
+        "bundle": lane.bundle.name,
+        "path": str(lane.bundle.path),
+        "target": place.name,
+        "threads": lane.threads,
+        "scores": rows,
+    }
 
 
-def _protocol(queries: int, rounds: int, threads: list[int], timed_slices: int) -> dict[str, Any]:
+def _protocol(queries: int, rounds: int, lanes: Sequence[tuple[Place, Lane]], timed_slices: int) -> dict[str, Any]:
     return {
         "queries": queries,
         "rounds": rounds,
@@ -200,6 +222,6 @@ def _protocol(queries: int, rounds: int, threads: list[int], timed_slices: int) 
         "warm_up": WARM_UP,
         "settle": SETTLE,
         "timed_slices": timed_slices,
-        "threads": threads,
+        "threads": sorted({lane.threads for _, lane in lanes}),
         "batch": 1,
     }

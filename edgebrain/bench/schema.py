@@ -21,16 +21,24 @@ MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # Added after this schema's first report: one that was written before reads as if it held null.
-LATER = ("throttled", "invalid")
+LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop")
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
-    "environment": (OBJECT, "the machine, see below"),
+    "environment": (OBJECT, "the machine of the first target, see below"),
+    "environments": (
+        "object or null",
+        "target -> its machine, see below; null where `environment` is that of all rows",
+    ),
     "protocol": (OBJECT, "how it was measured, see below"),
     "suite": (OBJECT, "what a bundle may lose, declared before measuring, see below"),
     "data": (OBJECT, "which slices, see below"),
     "results": (LIST, "one row a bundle and thread count, see below"),
-    "images": (LIST, "who was scored: `bundle`, `path`, `threads`, and `scores`, one a slice, see below"),
+    "images": (LIST, "who was scored: `bundle`, `path`, `target`, `threads`, and `scores`, one a slice, see below"),
+    "failures": (
+        "list or null",
+        "targets that were not there or were lost: `target`, `message`, `hint`, `rows` (how many were kept)",
+    ),
     "notes": (LIST, "sentences: what is missing, which rows are noisy"),
 }
 ENVIRONMENT = {
@@ -41,9 +49,14 @@ ENVIRONMENT = {
     "cores_usable": (WHOLE, "logical processors that the process may use"),
     "flags": (OBJECT, "instruction set -> present, for those that decide int8 and bfloat16 speed"),
     "virtualised": ("boolean or null", "runs under a hypervisor"),
+    "emulated": (
+        "boolean or null",
+        "our code runs on an emulated processor of another kind than the kernel's; null where that cannot be told",
+    ),
     "memory_mib": ("integer or null", "memory of the machine in MiB"),
     "kernel": (TEXT, "kernel release"),
     "system": ("string or null", "operating system"),
+    "libc": ("string or null", "C library and its version"),
     "python": (TEXT, "Python version"),
     "versions": (OBJECT, "library -> version, null where not installed"),
     "governor": ("string or null", "frequency governor of the first core"),
@@ -86,14 +99,15 @@ RESULT = {
     "manifest_sha256": (TEXT, "SHA-256 of its manifest"),
     "format": (TEXT, "keras, tflite, openvino or onnx"),
     "precision": (TEXT, "float32, float16, int8 or mixed, as the manifest says; what ran is in `runs`"),
-    "target": (TEXT, "where it ran"),
+    "target": (TEXT, "where it ran; its machine is in the report's `environments`"),
+    "emulated": ("boolean or null", "the target's processor is emulated, so nothing was timed and no memory is told"),
     "threads": (WHOLE, "threads of the interpreter and of OpenCV"),
     "runs": (OBJECT, "what really ran: engine, version, precision, delegate or provider"),
     "size_bytes": (WHOLE, "the model's files, without manifest and lists"),
     "parameters": (WHOLE, "numbers stored, batch normalisation included"),
     "macs": (WHOLE, "multiply-adds of one slice"),
     "int8_mac_share": (MAYBE, "share of the multiply-adds that are int8, counted in the written file"),
-    "load_ms": (NUMBER, "reading, verifying and loading the bundle"),
+    "load_ms": (MAYBE, "reading, verifying and loading the bundle; null on an emulated target"),
     "latency_ms": (
         OBJECT,
         "one slice in memory to mask and class: shrink, quantize, engine, grow, cut. Decoding is not in it",
@@ -140,6 +154,11 @@ RESULT = {
     "drop": (
         OBJECT,
         "`dice`, `accuracy`: the float parent's minus this row's, as fraction of 1; null where it is not here",
+    ),
+    "device_drop": (
+        "object or null",
+        "the device's part of the drop on another machine: `dice`, `accuracy` of this bundle here minus there; "
+        "`slices_differing`: slices with other raw outputs. The rest of `drop` is quantization's part. null here",
     ),
     "verdict": (OBJECT, "does it keep to the margins, see below"),
 }
@@ -189,6 +208,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "integer or null": (int, type(None)),
     "string or null": (str, type(None)),
     "boolean or null": (bool, type(None)),
+    "object or null": (dict, type(None)),
+    "list or null": (list, type(None)),
 }
 
 Fields = Mapping[str, tuple[str, str]]
@@ -206,6 +227,8 @@ def check_report(report: Any, name: str = "report") -> dict[str, Any]:
         _check(report[key], fields, f"{name}: {key}")
     for place, row in enumerate(report["results"]):
         _check_row(row, f"{name}: results[{place}]")
+    for target, machine in machines(report).items():
+        _check(machine, ENVIRONMENT, f"{name}: environments.{target}")
     return dict(report)
 
 
@@ -216,6 +239,12 @@ def read_report(path: Path) -> dict[str, Any]:
     report = check_report(read_json(path, BadReport, AGAIN), str(path))
     check_figures(report, str(path))
     return report
+
+
+def machines(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Target -> its machine, also of a report from before there could be several."""
+    alone = {row["target"]: report["environment"] for row in report["results"]}
+    return dict(report.get("environments") or alone)
 
 
 def refuse_unless_report(path: Path) -> None:

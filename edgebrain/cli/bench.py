@@ -13,8 +13,13 @@ def bench(
     bundles: Annotated[
         list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="BUNDLE")
     ] = None,
-    target: Annotated[str, typer.Option(help="Where to run.")] = "cpu",
-    threads: Annotated[str, typer.Option(help="Thread counts, such as 1,2.")] = "1",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Where to run: cpu, a name from deploy/*.toml, user@host; cpu when left out. Repeatable."),
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Thread counts, such as 1,2; else the target file's, or 1.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; else the run's own.")] = None,
     split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
     queries: Annotated[int, typer.Option(min=7, help="Timed queries of each row; p90 needs 64, p99 662.")] = 704,
@@ -27,9 +32,10 @@ def bench(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
 ) -> None:
-    """Time and score bundles on a target, and judge what they lose against the float model that they come from.
+    """Time and score bundles on targets, and judge what they lose against the float model that they come from.
 
-    Exit code 3 if a bundle FAILs, or if a margin was given and a bundle's float model is not here.
+    Exit code 3 if a bundle FAILs, or if a margin was given and a bundle's float model is not here; 1 if a target is not
+    there or is lost midway: the others are measured, and what was measured is written.
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
@@ -47,8 +53,9 @@ def bench(
     run = run_of(chosen[0])
     records, facts = choose_slices(run, data, split, max_images, [open_bundle(path) for path in chosen])
     with Bars() as bars:
-        report = run_bench(chosen, records, _counts(threads), queries, target, facts, declared, bars.show)
+        report = run_bench(chosen, records, _counts(threads), queries, target or ["cpu"], facts, declared, bars.show)
     _hand_out(report, run, json_file)
+    _tell_failures(report)
     _exit_code(report, asked=suite is not None or max_dice_drop is not None)
 
 
@@ -71,8 +78,10 @@ def _bundles(named: list[Path]) -> list[Path]:
     return [bundle for path in named for bundle in bundles_at(path)]
 
 
-def _counts(text: str) -> list[int]:
-    """Thread counts from `1,2`. Raises BadParameter."""
+def _counts(text: str | None) -> list[int]:
+    """Thread counts from `1,2`; none where none were given. Raises BadParameter."""
+    if text is None:
+        return []
     try:
         counts = list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
@@ -100,6 +109,14 @@ def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None) 
     if json_file is not None and not to_stdout:
         write_json(json_file, report)
         print(f"report: {json_file}", file=sys.stderr)
+
+
+def _tell_failures(report: dict[str, Any]) -> None:
+    """Exit 1 where a target was not there or was lost, after the others' results were handed out."""
+    for failure in report["failures"]:
+        print(f"Error: {failure['message']}", f"  {failure['hint']}", sep="\n", file=sys.stderr)
+    if report["failures"]:
+        raise typer.Exit(1)
 
 
 def _exit_code(report: dict[str, Any], asked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 
@@ -33,3 +34,5 @@ def _extras(findings: Mapping[str, Any]) -> Iterator[str]:
 def _targets(findings: Mapping[str, Any]) -> Iterator[str]:
     for target, formats in findings["targets"].items():
         yield f"target {target}: runs {', '.join(formats) or 'nothing yet: install an extra above'}"
+    for target, what in findings["lacking"].items():
+        yield from wrap(f"target {target}: {what}", 80, subsequent_indent="  ", break_long_words=False)

@@ -7,14 +7,14 @@ fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebrain import __version__
-from edgebrain.bench.schema import DATA
+from edgebrain.bench.schema import DATA, machines
 from edgebrain.bundle import CLASSES
 from edgebrain.errors import BadData, EdgebrainError
 from edgebrain.evaluation.bootstrap import mean_interval
@@ -45,9 +45,26 @@ def gather(
         "generator": GENERATOR,
         "schema": SCHEMA,
         "version": __version__,
-        "reports": [_report(source, data, progress) for source in sources],
+        "reports": [_report(part, data, progress) for source in sources for part in by_target(source)],
         "left_out": [{"name": one.name, "message": one.problem.message, "hint": one.problem.hint} for one in left_out],
     }
+
+
+def by_target(source: Source) -> list[Source]:
+    """A bench of several targets as one of each, with its own machine; as it is where there is one.
+
+    A target that was only scored, for the comparison with another machine, is left out.
+    """
+    bench = source.bench
+    named = machines(bench)
+    rows = {target: [row for row in bench["results"] if row["target"] == target] for target in named}
+    told = [target for target in named if any(row["queries"] or row.get("emulated") for row in rows[target])]
+    if len(told or named) == len(named) == 1:
+        return [source]
+    return [
+        replace(source, bench={**bench, "results": rows[target], "environment": named[target], "environments": None})
+        for target in told or named
+    ]
 
 
 def _report(source: Source, data: Path | None, progress: Progress) -> dict[str, Any]:

@@ -34,7 +34,8 @@ LINEAGE = (
 def machine_name(environment: Mapping[str, Any]) -> str:
     """What a duration was measured on: the board or the processor, and its cores."""
     who = environment["board"] or environment["cpu"] or environment["machine"]
-    return f"{who}, {environment['cores_usable']} cores"
+    emulated = " (emulated, nothing was timed)" if environment.get("emulated") else ""
+    return f"{who}, {environment['cores_usable']} cores{emulated}"
 
 
 def missing(what: str, way_out: str) -> dict[str, str]:

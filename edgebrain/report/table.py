@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from edgebrain.bench.schema import machines
 from edgebrain.report import verdict
 
 WIDTH = 80
@@ -102,8 +103,11 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
     shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
     named = f" of {shared}..." if shared else ""
+    # A figure never stands without its machine: said once below the tables where there is only one.
+    where: list[Column] = [("target", _target)] if _elsewhere(report) else []
     speed: list[Column] = [
         ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
+        *where,
         ("ran as", lambda row: f"{row['runs']['engine']} {_short(row['runs']['precision'])}"),
         ("thr", lambda row: str(row["threads"])),
         ("MiB", lambda row: mebibytes(row["size_bytes"])),
@@ -115,6 +119,7 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     ]
     quality: list[Column] = [
         ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
+        *where,
         ("Dice", lambda row: score(row["dice"])),
         ("drop\npoints", lambda row: points(row["drop"]["dice"])),
         ("Dice by\nslice", lambda row: score(row["slice_means"].get("dice"))),
@@ -123,6 +128,8 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
         ("drop\npoints", lambda row: points(row["drop"]["accuracy"])),
         ("healthy\nmarked %", lambda row: percent(row["healthy_marked"])),
     ]
+    if any(row.get("device_drop") for row in report["results"]):
+        quality.insert(5, ("device\npoints", lambda row: points((row.get("device_drop") or {}).get("dice"))))
     rows = list(report["results"])
     return [(f"Speed{named}", speed, rows), (f"Quality{named}", quality, judged_once(report))]
 
@@ -131,7 +138,10 @@ def _verdict_overview(report: Mapping[str, Any]) -> Drawn:
     """A row for each bundle that was judged; of the strata the worst one."""
     shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
     rows = [row for row in judged_once(report) if row["verdict"]["comparisons"]]
-    columns: list[Column] = [("bundle", lambda row: str(row["bundle"]).removeprefix(shared))]
+    columns: list[Column] = [
+        ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
+        *([("target", _target)] if _elsewhere(report) else []),
+    ]
     for place, one in enumerate(verdict.judged(rows[0]) if rows else []):
         head = f"{verdict.question(one)}\nmargin {verdict.margin(one)}"
         columns.append((head, partial(verdict.nth_judged, place)))
@@ -143,6 +153,7 @@ def _verdict_details(report: Mapping[str, Any]) -> Drawn:
     """A row for each question, with every stratum and the figures that are only told."""
     columns: list[Column] = [
         ("bundle", lambda line: line[0]),
+        *([("target", lambda line: line[2])] if _elsewhere(report) else []),
         ("question", lambda line: verdict.question(line[1])),
         ("groups", lambda line: str(line[1]["groups"])),
         ("drop in points", lambda line: verdict.drop(line[1])),
@@ -150,7 +161,9 @@ def _verdict_details(report: Mapping[str, Any]) -> Drawn:
         ("margin", lambda line: verdict.margin(line[1])),
         ("outcome", lambda line: verdict.answer(line[1])),
     ]
-    lines = [(str(row["bundle"]), one) for row in judged_once(report) for one in row["verdict"]["comparisons"]]
+    lines = [
+        (str(row["bundle"]), one, _target(row)) for row in judged_once(report) for one in row["verdict"]["comparisons"]
+    ]
     return "Verdict", columns, lines
 
 
@@ -167,16 +180,29 @@ def judged_once(report: Mapping[str, Any]) -> list[Row]:
 
 
 def _legend(report: Mapping[str, Any]) -> list[str]:
-    protocol, data, machine, suite = (report[key] for key in ("protocol", "data", "environment", "suite"))
+    protocol, data, suite = (report[key] for key in ("protocol", "data", "suite"))
     return [
-        f"{machine['cpu'] or machine['machine']}, {machine['cores_usable']} cores. {protocol['queries']} queries of "
-        f"one slice in {protocol['rounds']} interleaved rounds; ms: slice in memory to mask and class.",
+        f"{' '.join(_machine_lines(report))} {protocol['queries']} queries of one slice in {protocol['rounds']} "
+        "interleaved rounds; ms: slice in memory to mask and class.",
         f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. Quality: means over groups (a patient, or the "
         "copies of one picture); by slice: every slice counts once. x f32: times as fast as float32 on the same "
         "runtime, by lower quartile; p90 and p99: upper bounds (MLPerf's early stopping rule).",
         f"Suite {suite['name']} ({suite['source']}): intervals hold at {100 * suite['sampling']['confidence']:g} %, "
         "those of the strata together (Bonferroni). PASS: inside the margin.",
     ]
+
+
+def _machine_lines(report: Mapping[str, Any]) -> list[str]:
+    """The machine of each target; its name before it where there are others."""
+    found = machines(report)
+    emulated = {row["target"] for row in report["results"] if row.get("emulated")}
+    lines = []
+    for target, machine in found.items():
+        who = f"{machine['board'] or ''} {machine['cpu'] or machine['machine']}" if target != "cpu" else machine["cpu"]
+        name = f"{target}: " if _elsewhere(report) else ""
+        note = ", emulated: no duration is told" if target in emulated else ""
+        lines.append(f"{name}{(who or machine['machine']).strip()}, {machine['cores_usable']} cores{note}.")
+    return lines
 
 
 def _rich(title: str, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
@@ -189,7 +215,16 @@ def _rich(title: str, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
 
 
 def _partner(row: Row) -> tuple[Any, ...]:
-    return row["format"], row["float_parent"], row["threads"], row["parameters"]
+    return row["format"], row["float_parent"], row["target"], row["threads"], row["parameters"]
+
+
+def _elsewhere(report: Mapping[str, Any]) -> bool:
+    """Whether anything was measured on more than this machine's processor."""
+    return any(row["target"] != "cpu" for row in report["results"])
+
+
+def _target(row: Row) -> str:
+    return f"{row['target']} (emulated)" if row.get("emulated") else str(row["target"])
 
 
 def _short(precision: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -44,12 +44,12 @@ EXTRAS = (
 ALTERNATIVES = {"tflite-runtime": "edge"}
 
 
-def diagnose(targets: Sequence[str]) -> dict[str, Any]:
+def diagnose(targets: Sequence[str], lacking: Mapping[str, str]) -> dict[str, Any]:
     """Facts for `edgebrain doctor`.
 
-    Args: targets: names of the targets that can be started here.
+    Args: targets: names of the targets that can be started here. lacking: name -> what is missing, for the others.
     Returns: environment; extras, each with installed, missing modules, what it adds and the pip line; engines, name ->
-    installed; targets, name -> the formats that can run there.
+    installed; targets, name -> the formats that can run there; lacking.
     """
     formats = [name for name, readers in READERS.items() if any(map(installed, readers))]
     return {
@@ -57,6 +57,7 @@ def diagnose(targets: Sequence[str]) -> dict[str, Any]:
         "extras": [_extra(extra) for extra in EXTRAS],
         "engines": {name: installed(name) for name in LIBRARIES},
         "targets": {target: formats for target in targets},
+        "lacking": dict(lacking),
     }
 
 

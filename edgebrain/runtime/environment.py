@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,11 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
         "cores_usable": len(os.sched_getaffinity(0)),
         "flags": {flag: flag in flags for flag in (ARM_FLAGS if machine.startswith(("arm", "aarch")) else FLAGS)},
         "virtualised": "hypervisor" in flags if "flags" in cpuinfo else None,
+        "emulated": _emulated(machine, root, cpuinfo),
         "memory_mib": _memory_mib(root),
         "kernel": platform.release(),
         "system": _system(root),
+        "libc": " ".join(filter(None, platform.libc_ver())) or None,
         "python": platform.python_version(),
         "versions": versions(),
         **condition(root),
@@ -111,6 +114,26 @@ def _throttled() -> int | None:
     # Without rights on its device the program answers an error text.
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
+
+
+def _emulated(machine: str, root: Path, cpuinfo: Mapping[str, str]) -> bool | None:
+    """Whether another kind of processor than the kernel's runs our code; None where that cannot be told.
+
+    An emulator of user programs answers `uname` and, of late, shows a /proc/cpuinfo of its own, but not the kernel's
+    own word (/proc/sys/kernel/arch, since Linux 6.1) nor the processors of /sys.
+    """
+    modalias = (_text(root / "sys/devices/system/cpu/modalias") or "").removeprefix("cpu:type:").split(",")[0]
+    shown = "x86_64" if "vendor_id" in cpuinfo else "aarch64" if "CPU implementer" in cpuinfo else None
+    told = _text(root / "proc/sys/kernel/arch") or modalias or shown
+    return None if not told else _family(told) != _family(machine)
+
+
+def _family(machine: str) -> str:
+    """32 and 64 bit of one kind of processor are alike: either kernel runs the programs of both."""
+    name = machine.lower()
+    if name.startswith(("arm", "aarch64")):
+        return "arm"
+    return "x86" if name in ("i386", "i686") or name.startswith("x86") else name
 
 
 def _status_mib(key: str) -> float | None:

@@ -18,12 +18,14 @@ from typing import IO, Any
 from edgebrain import errors
 from edgebrain.errors import EdgebrainError, WorkerFailed
 from edgebrain.files import sha256_bytes
-from edgebrain.targets import starter
+from edgebrain.targets.local import start
 
 PROTOCOL = 1
 # Importing a large framework on a cold disk can take minutes; a query never does.
 PATIENCE_S = 600.0
 STDERR_LINES = 5
+# ssh's own exit code, and what a shell adds to the number of the signal that ended its command.
+SSH_FAILED, SIGNALLED = 255, 128
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,16 @@ class Slice:
 
 
 class Worker:
-    """A worker process on a target; a context manager, which ends it whatever happens."""
+    """A worker process; a context manager, which ends it whatever happens."""
 
-    def __init__(self, target: str = "cpu", patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, process: Popen[bytes] | None = None, where: str = "", patience_s: float = PATIENCE_S) -> None:
+        """process: a worker that was started, with pipes; else one on this machine. where: how errors name its host."""
+        self._where = where
         self._patience_s = patience_s
         self._kept: set[str] = set()
         self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._process: Popen[bytes] = starter(target)()
+        self._process: Popen[bytes] = process or start()
         assert self._process.stdin and self._process.stdout and self._process.stderr, "started with pipes"
         self._stdin: IO[bytes] = self._process.stdin
         self._readers = [
@@ -75,16 +79,18 @@ class Worker:
         answer = self._ask({"do": "hello"})
         if answer.get("protocol") != PROTOCOL:
             raise WorkerFailed(
-                f"the worker speaks protocol {answer.get('protocol')}, not {PROTOCOL}",
+                f"the worker{self._where} speaks protocol {answer.get('protocol')}, not {PROTOCOL}",
                 "install the same edgebrain there",
             )
         return dict(answer["environment"])
 
-    def open(self, bundle: Path, engine: str | None = None, threads: int = 1, device: str = "cpu") -> dict[str, Any]:
-        """Open a bundle there: load_ms, runs (what really runs), manifest_sha256, rss_mib."""
-        return self._ask(
-            {"do": "open", "bundle": str(bundle.resolve()), "engine": engine, "threads": threads, "device": device}
-        )
+    def open(
+        self, bundle: Path | str, engine: str | None = None, threads: int = 1, device: str = "cpu"
+    ) -> dict[str, Any]:
+        """Open a bundle: load_ms, runs (what really runs), manifest_sha256, rss_mib. bundle: a path as text is one on
+        the worker's own machine."""
+        path = str(bundle.resolve()) if isinstance(bundle, Path) else bundle
+        return self._ask({"do": "open", "bundle": path, "engine": engine, "threads": threads, "device": device})
 
     def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0, keep: bool = True) -> dict[str, Any]:
         """Ask `warm_up` times uncounted, then time queries, slices in turn.
@@ -136,7 +142,7 @@ class Worker:
         except (ValueError, TypeError) as problem:
             raise self._failed(request, "answered nonsense" if line else "has ended") from problem
         if "error" in answer:
-            raise _error(answer)
+            raise self._told(answer)
         return answer
 
     def _entry(self, one: Slice, keep: bool) -> dict[str, Any]:
@@ -154,11 +160,19 @@ class Worker:
             # Its pipes are closed, so it is on its way out.
             self.stop(patience_s=5.0)
             code = self._process.returncode
-        how = "" if code is None else f" (killed by signal {-code})" if code < 0 else f" (exit code {code})"
         for reader in self._readers:
             reader.join(timeout=1.0 if code is not None else 0.0)
         words = " | ".join(self._last_words) or "it wrote nothing on stderr"
-        return WorkerFailed(f"the worker {what} at `{request['do']}`{how}", f"its last words: {words}")
+        if code == SSH_FAILED and self._where:
+            what = "was lost with the connection"
+        return WorkerFailed(
+            f"the worker{self._where} {what} at `{request['do']}`{_how(code)}", f"its last words: {words}"
+        )
+
+    def _told(self, answer: dict[str, Any]) -> EdgebrainError:
+        """The worker's own error, with its host."""
+        problem = _error(answer)
+        return type(problem)(f"{problem.message}{self._where}", problem.hint)
 
     def _listen(self, pipe: IO[bytes]) -> None:
         for line in pipe:
@@ -170,6 +184,14 @@ class Worker:
         for line in pipe:
             if text := line.decode(errors="replace").strip():
                 self._last_words.append(text)
+
+
+def _how(code: int | None) -> str:
+    """How a process ended, in brackets with a space before; empty while it runs, and where a connection ended it."""
+    if code is None or code == SSH_FAILED:
+        return ""
+    signal = -code if code < 0 else code - SIGNALLED
+    return f" (killed by signal {signal})" if signal > 0 else f" (exit code {code})"
 
 
 def _error(answer: dict[str, Any]) -> EdgebrainError:

@@ -14,7 +14,7 @@ def block(predict_ns: int = 100, **after: Any) -> dict[str, Any]:
 
 
 def noise(*blocks: dict[str, Any]) -> dict[str, Any]:
-    return {"bundle": "a", "threads": 1, "noise": noise_of(blocks), "invalid": invalid_because(blocks)}
+    return {"bundle": "a", "target": "cpu", "threads": 1, "noise": noise_of(blocks), "invalid": invalid_because(blocks)}
 
 
 def test_clock_and_heat_are_told_as_they_were_under_load() -> None:

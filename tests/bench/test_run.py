@@ -12,7 +12,7 @@ import pytest
 from edgebrain.bench import lane, lineage
 from edgebrain.bench.run import run_bench
 from edgebrain.bench.schema import check_report
-from edgebrain.errors import AnswersDiffer, BadImage, EdgebrainError, WorkerFailed
+from edgebrain.errors import AnswersDiffer, BadImage, EdgebrainError
 from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
 from tests.bench.shelf import records, run_folder
 from tests.runtime.tiny import tiny_bundle
@@ -216,7 +216,7 @@ def test_the_root_is_the_end_of_a_chain_and_a_ring_has_none(tmp_path: Path) -> N
     assert lineage.root_of(root, []) is root
 
 
-def test_a_worker_that_dies_ends_the_bench_and_no_other_is_left(
+def test_a_worker_that_dies_ends_its_target_what_was_measured_is_kept_and_no_process_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids: list[int] = []
@@ -228,8 +228,11 @@ def test_a_worker_that_dies_ends_the_bench_and_no_other_is_left(
 
     monkeypatch.setattr(lane.Lane, "time", time)
     _, _, children = run_folder(tmp_path)
-    with pytest.raises(WorkerFailed, match="killed by signal 9"):
-        run_bench([child.path for child in children], records(tmp_path / "data"), [1], 20)
+    report = run_bench([child.path for child in children], records(tmp_path / "data"), [1], 20)
+    (failure,) = report["failures"]
+    assert "killed by signal 9" in failure["message"] and failure["rows"] == len(report["results"]) == 4
+    assert all(row["queries"] == 0 and row["dice"] > 0.8 for row in report["results"])
+    assert any("kept is what was measured before, 0 rounds" in note for note in report["notes"])
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert len(pids) == 1
@@ -244,4 +247,4 @@ def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgebrainError, match="'moon' is not known"):
-        run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20, target="moon")
+        run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20, targets=["moon"])

@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from edgebrain.bundle import Bundle
 from edgebrain.runtime import session, worker
+from edgebrain.targets.local import LocalTarget
+
+
+class Cheat(LocalTarget):
+    """This machine, with the worker below."""
+
+    def start(self, bundle: Bundle) -> subprocess.Popen[bytes]:
+        return start()
+
+
+def open_target(name: str) -> LocalTarget:
+    return Cheat(name)
 
 
 def start() -> subprocess.Popen[bytes]:

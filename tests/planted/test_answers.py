@@ -34,7 +34,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def measure(cheat: str, *bundles: Path) -> dict[str, Any]:
         monkeypatch.setenv("CHEAT", cheat)
         chosen = bundles or (tiny_bundle(tmp_path / "planted").path,)
-        return run_bench(chosen, records(tmp_path / "data"), [1], 20, target="cheat")
+        return run_bench(chosen, records(tmp_path / "data"), [1], 20, targets=["cheat"])
 
     return measure
 

@@ -88,7 +88,13 @@ def test_a_machine_that_was_not_itself_is_noisy_by_name(name: str, tmp_path: Pat
     reading, ticks, words = PLANTED[name]
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, condition(machine(tmp_path / "planted", *reading)), ticks)
-    noise = {"bundle": "planted", "threads": 1, "noise": noise_of(found), "invalid": invalid_because(found)}
+    noise = {
+        "bundle": "planted",
+        "target": "cpu",
+        "threads": 1,
+        "noise": noise_of(found),
+        "invalid": invalid_because(found),
+    }
     (note,) = doubts([noise])
     assert note == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
 
@@ -99,10 +105,36 @@ def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_pat
     fresh = condition(laptop)
     assert fresh["governor"] == "powersave (intel_pstate)"
     found = blocks(fresh, fresh, (1000, 10))
-    assert doubts([{"bundle": "a", "threads": 1, "noise": noise_of(found), "invalid": invalid_because(found)}]) == []
+    assert (
+        doubts(
+            [
+                {
+                    "bundle": "a",
+                    "target": "cpu",
+                    "threads": 1,
+                    "noise": noise_of(found),
+                    "invalid": invalid_because(found),
+                }
+            ]
+        )
+        == []
+    )
 
 
 def test_a_machine_that_stays_as_it_was_is_quiet(tmp_path: Path) -> None:
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, fresh, (1000, 10))
-    assert doubts([{"bundle": "a", "threads": 1, "noise": noise_of(found), "invalid": invalid_because(found)}]) == []
+    assert (
+        doubts(
+            [
+                {
+                    "bundle": "a",
+                    "target": "cpu",
+                    "threads": 1,
+                    "noise": noise_of(found),
+                    "invalid": invalid_because(found),
+                }
+            ]
+        )
+        == []
+    )

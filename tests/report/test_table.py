@@ -82,7 +82,7 @@ def test_drops_are_told_in_points_without_a_minus_zero(value: float | None, text
 
 
 def test_the_doctor_tells_how_to_install_what_is_missing() -> None:
-    findings = diagnose(["cpu"])
+    findings = diagnose(["cpu"], {"gpu": "no engine runs on a GPU; use --target cpu"})
     text = as_text(findings)
     for extra in findings["extras"]:
         assert extra["installed"] == (extra["missing"] == [])

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from edgebrain import targets
 from edgebrain.errors import BadBundle, BadImage, EdgebrainError, WorkerFailed
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.worker import unpack_mask
-from edgebrain.targets import TARGETS, worker
+from edgebrain.targets import TARGETS
 from edgebrain.targets.worker import Slice, Worker
 from tests.runtime.pictures import bright_disc, encoded, grey
 from tests.runtime.tiny import tiny_bundle
@@ -26,17 +25,6 @@ def program(text: str) -> subprocess.Popen[bytes]:
     """A process with pipes that is no worker."""
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-S", "-c", text], stdin=pipe, stdout=pipe, stderr=pipe)
-
-
-@pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Have the target `cpu` start another program."""
-
-    def starts(text: str) -> None:
-        monkeypatch.setattr(worker, "starter", lambda name: lambda: program(text))
-
-    monkeypatch.starts = starts  # type: ignore[attr-defined]
-    yield monkeypatch
 
 
 def test_a_worker_answers_as_a_session_does_and_leaves_no_process(tmp_path: Path) -> None:
@@ -77,17 +65,17 @@ def test_a_killed_worker_is_an_error_that_names_the_signal() -> None:
             there.hello()
 
 
-def test_the_last_words_of_a_worker_are_told(pretend: pytest.MonkeyPatch) -> None:
-    pretend.starts("import sys; sys.stdin.readline(); sys.exit('illegal instruction')")  # type: ignore[attr-defined]
-    with Worker() as there, pytest.raises(WorkerFailed) as caught:
+def test_the_last_words_of_a_worker_are_told() -> None:
+    process = program("import sys; sys.stdin.readline(); sys.exit('illegal instruction')")
+    with Worker(process) as there, pytest.raises(WorkerFailed) as caught:
         there.hello()
     assert "exit code 1" in caught.value.message
     assert "illegal instruction" in caught.value.hint
 
 
-def test_a_silent_worker_is_given_up_and_ended(pretend: pytest.MonkeyPatch) -> None:
-    pretend.starts("import time; time.sleep(60)")  # type: ignore[attr-defined]
-    with Worker(patience_s=0.2) as there:
+def test_a_silent_worker_is_given_up_and_ended() -> None:
+    process = program("import time; time.sleep(60)")
+    with Worker(process, patience_s=0.2) as there:
         with pytest.raises(WorkerFailed, match="did not answer"):
             there.hello()
         assert alive(there.pid)
@@ -95,9 +83,9 @@ def test_a_silent_worker_is_given_up_and_ended(pretend: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("answer", ["no json", "[1]", '{"protocol": 99}'])
-def test_an_answer_that_is_no_answer_is_an_error(pretend: pytest.MonkeyPatch, answer: str) -> None:
-    pretend.starts(f"import sys; sys.stdin.readline(); print({answer!r})")  # type: ignore[attr-defined]
-    with Worker() as there, pytest.raises(WorkerFailed):
+def test_an_answer_that_is_no_answer_is_an_error(answer: str) -> None:
+    process = program(f"import sys; sys.stdin.readline(); print({answer!r})")
+    with Worker(process) as there, pytest.raises(WorkerFailed):
         there.hello()
 
 
@@ -136,6 +124,6 @@ def test_what_a_library_prints_does_not_mix_with_the_answers() -> None:
 
 def test_an_unknown_target_is_refused_with_those_that_exist() -> None:
     with pytest.raises(EdgebrainError) as caught:
-        targets.starter("moon")
+        targets.find_target("moon")
     assert "'moon'" in caught.value.message
     assert all(name in caught.value.hint for name in TARGETS)

@@ -1,0 +1,175 @@
+"""One target of a bench: its workers told in turn what to do, and what they answered, also where it was lost midway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgebrain.bench.lane import Lane
+from edgebrain.bundle import Bundle
+from edgebrain.data.sample import Record
+from edgebrain.errors import BadBundle, EdgebrainError, TargetFailed, WorkerFailed
+from edgebrain.targets import Target, find_target
+from edgebrain.targets.worker import Worker
+
+# Queries a worker answers before it is the next one's turn: long enough to settle, short enough that a slow minute of
+# the machine hits all alike.
+BLOCK = 32
+# After these, what was measured before still holds; after any other error nothing of that target can be trusted.
+LOST = (WorkerFailed, TargetFailed)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Place:
+    """A target and what was measured on it.
+
+    timed: False for a target that is only scored, as the other side of a comparison. lanes: one a bundle and thread
+    count, all with their scores. rounds: of timing. problem: what ended it early, or None.
+    """
+
+    name: str
+    timed: bool = True
+    target: Target | None = None
+    bundles: list[Bundle] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    rounds: int = 0
+    problem: EdgebrainError | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this machine."""
+        return self.target is not None and self.target.here
+
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """What its first worker says of the machine."""
+        return self.lanes[0].environment if self.lanes else None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its processor is emulated, so that a duration there means nothing."""
+        said = bool(self.environment and self.environment.get("emulated"))
+        return said or (self.target is not None and self.target.emulated)
+
+    def prepare(self, bundles: Sequence[Bundle], open_targets: ExitStack) -> None:
+        """Find the target and send what is missing there. A problem is kept, not raised."""
+        try:
+            self.target = find_target(self.name)
+            self.name = self.target.name
+            open_targets.callback(self._close, self.target)
+            self.bundles = [bundle for bundle in bundles if self._can_run(bundle)]
+            if not self.bundles:
+                raise TargetFailed(
+                    f"{self.name}: no engine there reads {' or '.join(sorted({one.format for one in bundles}))}",
+                    "bench a TFLite bundle there: edgebrain quantize --int8 writes one",
+                )
+            self.target.prepare(self.bundles)
+        except EdgebrainError as problem:
+            self.problem = problem
+
+    def measure(self, records: Sequence[Record], timed: Sequence[Record], threads: Sequence[int], queries: int,
+                progress: Progress) -> None:  # fmt: skip
+        """Score the records and time `queries` over the `timed` ones. A problem is kept, with what was measured."""
+        try:
+            with ExitStack() as workers:
+                self._open(threads, workers, progress)
+                for bundle in self.bundles:
+                    self._score(self.first(bundle), records, progress)
+                if self.timed and not self.emulated:
+                    self._time_in_turns(timed, queries, progress)
+                self._share_scores(records, progress)
+                for lane in self.lanes:
+                    lane.peak_rss_mib = lane.worker.close()["peak_rss_mib"]
+        except EdgebrainError as problem:
+            self.problem = problem
+            self.lanes = self._whole(len(records)) if isinstance(problem, LOST) else []
+
+    def first(self, bundle: Bundle) -> Lane:
+        """The lane of a bundle at the first thread count, which is scored."""
+        return next(lane for lane in self.lanes if lane.bundle is bundle)
+
+    def find(self, bundle: Bundle | None) -> Lane | None:
+        """The same, or None where the bundle was not measured here."""
+        return next((lane for lane in self.lanes if lane.bundle is bundle), None)
+
+    def _can_run(self, bundle: Bundle) -> bool:
+        """Whether to take a bundle there. On this machine the worker says what is not installed."""
+        assert self.target is not None, "found before"
+        runs = self.target.here or self.target.engine(bundle) is not None
+        # The float root in Keras' format is for the comparison, which is made here.
+        if not runs and bundle.format != "keras":
+            self.notes.append(f"{bundle.name}: not measured on {self.name}, no engine there reads {bundle.format}")
+        return runs
+
+    def _close(self, target: Target) -> None:
+        try:
+            target.close()
+        except EdgebrainError as problem:
+            self.problem = self.problem or problem
+
+    def _open(self, threads: Sequence[int], workers: ExitStack, progress: Progress) -> None:
+        assert self.target is not None, "prepared before"
+        counts = tuple(threads) or self.target.threads or (1,)
+        counts = counts if self.timed else counts[:1]
+        total = len(self.bundles) * len(counts)
+        for bundle in self.bundles:
+            for count in counts:
+                progress(f"starting workers{self.target.where}", len(self.lanes), total)
+                worker = workers.enter_context(Worker(self.target.start(bundle), self.target.where))
+                try:
+                    self.lanes.append(Lane.start(bundle, count, worker, self.target))
+                except EdgebrainError as problem:
+                    self._leave_out(bundle, problem)
+                    break
+        self.bundles = [bundle for bundle in self.bundles if self.find(bundle)]
+        progress(f"starting workers{self.target.where}", total, total)
+
+    def _leave_out(self, bundle: Bundle, problem: EdgebrainError) -> None:
+        """A bundle that another place cannot run (an engine without that device) leaves the rest; here it is an
+        error, as is a damaged bundle or a lost worker anywhere."""
+        if self.here or isinstance(problem, (*LOST, BadBundle)) or (bundle is self.bundles[-1] and not self.lanes):
+            raise problem
+        self.notes.append(f"{bundle.name}: not measured on {self.name}: {problem.message}")
+
+    def _score(self, lane: Lane, records: Sequence[Record], progress: Progress) -> None:
+        where = "" if self.here else f" on {self.name}"
+        lane.score(records, lambda done: progress(f"scoring {lane.bundle.name}{where}", done, len(records)))
+
+    def _time_in_turns(self, records: Sequence[Record], queries: int, progress: Progress) -> None:
+        """Blocks of queries, each worker in turn, another one first in each round."""
+        where = "" if self.here else f" on {self.name}"
+        rounds = -(-queries // BLOCK)
+        for turn in range(rounds):
+            # Equal blocks, not full ones and a small rest.
+            start, end = (queries * edge // rounds for edge in (turn, turn + 1))
+            block = [records[place % len(records)] for place in range(start, end)]
+            first = turn % len(self.lanes)
+            for lane in (*self.lanes[first:], *self.lanes[:first]):
+                lane.time(block)
+            self.rounds = turn + 1
+            progress(f"timing{where}", turn + 1, rounds)
+
+    def _share_scores(self, records: Sequence[Record], progress: Progress) -> None:
+        """Give every lane its scores: another thread count's, where the outputs were the same to the byte, else its
+        own."""
+        for lane in self.lanes:
+            if not self._share(lane):
+                self._score(lane, records, progress)
+            lane.refuse_other_answers()
+
+    def _share(self, lane: Lane) -> bool:
+        first = self.first(lane.bundle)
+        if lane is not first and lane.same_outputs(first.outputs):
+            lane.scores, lane.outputs = first.scores, first.outputs
+        return bool(lane.scores)
+
+    def _whole(self, slices: int) -> list[Lane]:
+        """Of a target that was lost: the lanes with all their scores, and the timed blocks that they have."""
+        scored = [lane for lane in self.lanes if len(self.first(lane.bundle).scores) == slices]
+        whole = [lane for lane in scored if self._share(lane)]
+        return [lane for lane in whole if lane.same_outputs(lane.outputs)]

@@ -1,0 +1,110 @@
+"""Runs on the device, under its bare Python 3.11 or newer: this text is sent along with each command.
+
+    look FOLDER NAME ...         which parcels are there, whole: one JSON object, name -> "whole", "damaged" or "absent"
+    receive FOLDER NAME HASHES   a tar on stdin becomes FOLDER/NAME; HASHES: JSON object, file -> SHA-256
+    remove FOLDER NAME ...       take parcels away
+
+A parcel is filled under a temporary name, every file against its hash, and renamed when whole: half of one is never
+taken for a whole one, and what a power cut spoilt is found by its hash. Wheels are unpacked. `.files.json` in a parcel
+holds the hash of each file, for the next `look`. Nothing of edgebrain is there yet, so this file stands alone.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+LISTING = ".files.json"
+
+
+def main(command: str, folder: str, *rest: str) -> None:
+    """Run a command; the answer is one JSON line on stdout."""
+    home = Path(folder).expanduser()
+    try:
+        commands: dict[str, Any] = {"look": look, "receive": receive, "remove": remove}
+        answer = commands[command](home, *rest)
+    except (OSError, ValueError, tarfile.TarError, zipfile.BadZipFile) as problem:
+        answer = {"error": getattr(problem, "strerror", None) or str(problem) or type(problem).__name__}
+    print(json.dumps(answer))
+
+
+def look(home: Path, *names: str) -> dict[str, str]:
+    """State of each parcel."""
+    return {name: state(home / name) for name in names}
+
+
+def state(parcel: Path) -> str:
+    """`whole` where every file has its hash, else `damaged` or `absent`."""
+    if not parcel.is_dir():
+        return "absent"
+    try:
+        listing = json.loads((parcel / LISTING).read_text())
+        return "whole" if all(digest(parcel / name) == sha256 for name, sha256 in listing.items()) else "damaged"
+    except (OSError, ValueError):
+        return "damaged"
+
+
+def receive(home: Path, name: str, hashes: str) -> dict[str, str]:
+    """Fill a parcel from stdin; nothing is left of one that does not arrive whole."""
+    home.mkdir(parents=True, exist_ok=True)
+    clear_dead_parts(home)
+    parcel, part = home / name, home / f".part-{os.getpid()}"
+    try:
+        part.mkdir()
+        unpack(part, json.loads(hashes))
+        listing = {str(path.relative_to(part)): digest(path) for path in sorted(part.rglob("*")) if path.is_file()}
+        (part / LISTING).write_text(json.dumps(listing))
+        shutil.rmtree(parcel, ignore_errors=True)
+        parcel.parent.mkdir(exist_ok=True)
+        part.rename(parcel)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return {"path": str(parcel)}
+
+
+def unpack(part: Path, hashes: dict[str, str]) -> None:
+    """Files from the tar, each announced and of its hash; wheels become what is in them."""
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as sent:
+        for member in sent:
+            target = part / member.name
+            if member.name not in hashes or not member.isfile() or part not in target.resolve().parents:
+                raise ValueError(f"{member.name}: was not announced")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as stream:
+                shutil.copyfileobj(sent.extractfile(member), stream)  # type: ignore[arg-type]
+            if digest(target) != hashes.pop(member.name):
+                raise ValueError(f"{member.name}: was damaged on its way")
+            if target.suffix == ".whl":
+                zipfile.ZipFile(target).extractall(part)
+                target.unlink()
+    if hashes:
+        raise ValueError(f"{min(hashes)}: did not arrive")
+
+
+def clear_dead_parts(home: Path) -> None:
+    """Take away what a process that is gone began."""
+    for part in home.glob(".part-*"):
+        if not Path("/proc", part.name.removeprefix(".part-")).exists():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def remove(home: Path, *names: str) -> dict[str, str]:
+    """Take parcels away."""
+    for name in names:
+        shutil.rmtree(home / name, ignore_errors=True)
+    return {}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
