@@ -69,11 +69,12 @@ def _show(found: dict[str, Any], heads: tuple[str, ...], rows: list[list[str]]) 
 
 def _lines(kit: Kit, target: str, slices: Path | None) -> list[str]:
     """The sentences below the table; the two commands to run there last."""
-    with_engine = f"{kit.path}: {kit.size_bytes / 1e6:.1f} MB, sha256 {kit.sha256}"
+    size = f"{kit.path}: {kit.size_bytes / 1e6:.1f} MB, sha256 {kit.sha256}"
+    unlike = [f"the reference was made here with {one}: the self-test may fail for that alone" for one in kit.unlike]
     private = [] if slices is None else [f"the slices of {slices} travel in the kit: whoever has it can see them"]
     second = {"container": "podman build -t edgebrain edgebrain-kit"}.get(target, "edgebrain-kit/install.sh")
     there = "where the image is built" if target == "container" else f"on the {target}, with or without a network"
-    return [with_engine, *private, f"{there}:", f"  tar xf {kit.path.name}", f"  {second}"]
+    return [size, *unlike, *private, f"{there}:", f"  tar xf {kit.path.name}", f"  {second}"]
 
 
 def _reference_slices(bundle: Bundle, folder: Path | None) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Kit:
-    """A kit that was written. sha256: of the tar."""
+    """A kit that was written. sha256: of the tar. unlike: libraries that are others here than in the kit, in words."""
 
     path: Path
     place: Place
     parts: tuple[Part, ...]
     size_bytes: int
     sha256: str
+    unlike: tuple[str, ...]
 
 
 def check_kit(bundle: Bundle, target: str, python: str) -> tuple[Place, list[Wheel]]:
@@ -107,7 +109,7 @@ def build_kit(
     contents["SHA256SUMS"] = _sums(contents)
     packed = pack(contents)
     write_bytes(out, packed)
-    return Kit(out, place, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed))
+    return Kit(out, place, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed), _unlike(chosen))
 
 
 def telling_slices(bundle: Bundle, candidates: Mapping[str, bytes], count: int) -> dict[str, bytes]:
@@ -136,6 +138,20 @@ def pack(contents: Mapping[str, bytes]) -> bytes:
             entry.mode = 0o755 if name in PROGRAMS else 0o644
             archive.addfile(entry, io.BytesIO(contents[name]))
     return packed.getvalue()
+
+
+def _unlike(chosen: list[Wheel]) -> tuple[str, ...]:
+    """Each library by which the reference was made in another version than the kit's."""
+    here = {package: _version_here(package) for package in ON_A_DEVICE}
+    pairs = [(wheel, here[wheel.package]) for wheel in chosen if wheel.package in here]
+    return tuple(f"{wheel.package} {found}, not {wheel.version}" for wheel, found in pairs if found != wheel.version)
+
+
+def _version_here(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "is not installed"
 
 
 def _about(bundle: Bundle, place: Place, chosen: list[Wheel], contents: Mapping[str, bytes]) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def test_deploy_prints_the_parts_the_size_and_the_two_commands(
         "reference slices",
     ):
         assert f"\n {part} " in said
+    assert "reference was made here with numpy" in said and "not 1.0: the self-test may fail" in " ".join(said.split())
     assert said.rstrip().endswith("  tar xf kit.tar\n  edgebrain-kit/install.sh")
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["deployed"]["bytes"] == out.stat().st_size

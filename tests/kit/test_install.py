@@ -254,7 +254,7 @@ def test_weights_that_were_changed_together_with_the_list_of_hashes_are_named(ki
         # Of another length: Python goes by the date, to the second, and the size of a file.
         ("transform.py", "np.floor(grey / port.scale + 0.5)", "np.floor(grey / port.scale + 1.50)", "input tensor"),
         ("engines/interpreter.py", "num_threads=threads)", "num_threads=threads, {plain})", "raw outputs"),
-        ("transform.py", "threshold * 255.0)", "threshold * 200.0)", "mask"),
+        ("transform.py", "threshold * 255.0)", "threshold * 200.00)", "mask"),
     ],
 )
 def test_code_that_was_changed_after_the_installation_is_named_at_its_step(
