@@ -1,6 +1,7 @@
 # make demo   the whole line on the built-in phantoms, on this machine's CPU
 # make test   the fast tests;  make test-all  the slow ones too
 # make check  style, types and the arrows between modules
+# make test-arm  the bench on an emulated aarch64 behind an ssh server; as root, with debootstrap
 # make locks  renew the pins of the wheels for devices
 # Each makes the environment that it needs in .venv; PYTHON names the interpreter to start from.
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all check benchmarks locks clean
+.PHONY: demo test test-all test-arm check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -19,6 +20,9 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -q
+
+test-arm: $(READY)
+	$(BIN)/python -m pytest -q tests/arm
 
 check: $(READY)
 	$(BIN)/ruff check .

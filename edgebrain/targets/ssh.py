@@ -108,13 +108,15 @@ class SshTarget:
         for parcel in missing:
             self._send(parcel, contents.pop(parcel.name))
 
+    def python(self, bundle: Bundle) -> list[str]:
+        """The command there that starts Python with our runtime and the libraries of a bundle's engine."""
+        paths = [f"{self._found.folder}/{name}" for name in (self._runtime, self._sites[str(self.engine(bundle))])]
+        return ["env", f"PYTHONPATH={':'.join(paths)}", self._found.python, "-s"]
+
     def start(self, bundle: Bundle) -> Popen[bytes]:
         """Start a worker that can open a bundle which was prepared."""
-        folder = self._found.folder
-        paths = [f"{folder}/{self._runtime}", f"{folder}/{self._sites[str(self.engine(bundle))]}"]
-        worker = [self._found.python, "-s", "-m", "edgebrain.runtime", "worker"]
         # The shell stays, so that a worker that is killed is told from a connection that is lost.
-        return self.link.start(f"{join(['env', 'PYTHONPATH=' + ':'.join(paths), *worker])}; exit $?")
+        return self.link.start(f"{join([*self.python(bundle), '-m', 'edgebrain.runtime', 'worker'])}; exit $?")
 
     def path(self, bundle: Bundle) -> str:
         """Where a bundle lies there."""

@@ -22,7 +22,10 @@ echo seen=$($p -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 $p -c 'import sys; sys.exit(sys.version_info < (3, 11))' || continue
 echo command=$p
 $p -I - FOLDER <<'END'
-import os, platform, struct, sys
+try:
+    import base64, hashlib, json, os, platform, shutil, struct, sys, tarfile, zipfile, zlib
+except ImportError as problem:
+    raise SystemExit(print("lacks=" + problem.name))
 from pathlib import Path
 print("python=%d.%d" % sys.version_info[:2])
 print("bits=%d" % (8 * struct.calcsize("P")))
@@ -88,6 +91,8 @@ def _refuse(facts: Mapping[str, str], file: TargetFile) -> None:
     machine = facts.get("machine", "an unknown processor")
     if "seen" not in facts:
         refuse(f"there is no python3 ({machine})", f"install {newer}")
+    if "lacks" in facts:
+        refuse(f"its Python lacks {facts['lacks']}", "python3-minimal is not enough: sudo apt-get install python3")
     if "python" not in facts:
         refuse(f"Python {facts['seen']} is too old", f"install {newer}")
     if facts["bits"] != "64":

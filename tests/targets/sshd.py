@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+# In the environment of each command, so that what is left of one can be found.
+MARK = "SSHD_PORT"
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 
@@ -56,11 +58,11 @@ class Server:
         return beside / f"{name}.toml"
 
     def children(self) -> list[int]:
-        """Processes of the server's sessions that still run, by its home in their environment."""
+        """Processes of the server's commands that still run, by what stands in their environment."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if f"\0HOME={self.home}\0".encode() in b"\0" + (process / "environ").read_bytes():
+                if f"\0{MARK}={self.port}\0".encode() in b"\0" + (process / "environ").read_bytes():
                     found.append(int(process.name))
         return found
 
@@ -80,7 +82,7 @@ def server(folder: Path, home: Path, command: str = "", environment: Mapping[str
     (folder / "authorized_keys").write_bytes((folder / "key.pub").read_bytes())
     (folder / "known_hosts").write_text("loopback " + (folder / "host_key.pub").read_text())
     port = free_port()
-    values = {**(environment or {}), "HOME": str(home)}
+    values = {**(environment or {}), "HOME": str(home), MARK: str(port)}
     lines = {
         "ListenAddress": "127.0.0.1",
         "Port": str(port),

@@ -405,11 +405,12 @@ SURVEYED = (
     [
         (None, "there is no python3", "install Python 3.11 or newer"),
         ('[ "$1" = -c ] && { echo 3.9; exit 1; }', "Python 3.9 is too old", "install Python 3.11 or newer"),
+        ("printf 'seen=3.11\\nlacks=zipfile\\n'", "its Python lacks zipfile", "apt-get install python3"),
         (f"printf '{SURVEYED}\\n' | sed s/bits=64/bits=32/", "the programs are 32-bit", "install the 64-bit system"),
         (f"printf '{SURVEYED}\\n' | sed 's/^libc=.*/libc=/'", "C library is not glibc", "use Debian"),
         (f"printf '{SURVEYED}\\n' | sed s/free=.*/free=1000/", "/f has 0 MiB free, 1 MiB", "free some space"),
     ],
-    ids=["no python", "old python", "32-bit", "musl", "no space"],
+    ids=["no python", "old python", "minimal python", "32-bit", "musl", "no space"],
 )  # fmt: skip
 def test_a_system_that_does_not_fit_is_refused_before_anything_is_sent(
     tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch, python: str | None, said: str, way_out: str
