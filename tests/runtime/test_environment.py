@@ -39,6 +39,30 @@ def test_a_raspberry_pi_is_described_from_its_files(tmp_path: Path, monkeypatch:
     assert facts["system"].startswith("Debian")
 
 
+@pytest.mark.parametrize(
+    ("machine", "files", "emulated"),
+    [
+        ("aarch64", {"proc/sys/kernel/arch": "x86_64", "proc/cpuinfo": "CPU implementer : 0x41"}, True),
+        ("aarch64", {"sys/devices/system/cpu/modalias": "cpu:type:x86,ven0002:feature:,0000"}, True),
+        ("aarch64", {"proc/cpuinfo": "vendor_id : AuthenticAMD"}, True),
+        ("x86_64", {"proc/sys/kernel/arch": "aarch64"}, True),
+        ("aarch64", {"proc/sys/kernel/arch": "aarch64"}, False),
+        ("armv7l", {"proc/sys/kernel/arch": "aarch64"}, False),
+        ("i686", {"proc/sys/kernel/arch": "x86_64"}, False),
+        ("aarch64", {"proc/cpuinfo": "CPU implementer : 0x41"}, False),
+        ("aarch64", {}, None),
+    ],
+)
+def test_an_emulated_processor_is_told_by_what_the_kernel_says_of_itself(
+    machine: str, files: dict[str, str], emulated: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.platform, "machine", lambda: machine)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert environment(tmp_path)["emulated"] is emulated
+
+
 def test_what_cannot_be_read_is_null_and_no_error(tmp_path: Path) -> None:
     facts = environment(tmp_path)
     unknown = ("cpu", "board", "governor", "frequency_mhz", "temperature_c", "memory_mib", "system", "virtualised")

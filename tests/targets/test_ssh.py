@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 import pytest
@@ -326,7 +327,12 @@ def test_an_older_edgebrain_on_the_device_is_not_used(board: Server, tmp_path: P
     old = board.home / f".local/lib/python{version}/site-packages/edgebrain"
     old.mkdir(parents=True)
     (old / "__init__.py").write_text("raise SystemExit('the old one')\n")
-    answer_of(opened(board.target(tmp_path / "deploy")), tiny_bundle(tmp_path / "b"))
+    bundle = tiny_bundle(tmp_path / "b")
+    target = opened(board.target(tmp_path / "deploy"))
+    answer_of(target, bundle)
+    command = join([*target.python(bundle), "-c", "import edgebrain; print(edgebrain.__file__)"])
+    used = target.link.run(command, "asking").strip()
+    assert used.startswith(f"{board.home}/.cache/edgebrain/runtime-")
 
 
 def test_a_worker_of_another_protocol_is_refused_with_its_host(
