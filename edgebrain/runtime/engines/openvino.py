@@ -61,12 +61,8 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     """
     known_device("openvino", device, DEVICES)
     core, wanted = openvino.Core(), DEVICES[device]
-    here = core.available_devices
-    if wanted not in [name.split(".")[0] for name in here]:
-        raise EdgebrainError(
-            f"OpenVINO sees no device {wanted} here (it sees {', '.join(here)})",
-            "install the driver of an Intel GPU (on Debian: intel-opencl-icd), or use --target cpu",
-        )
+    if device != "cpu":
+        _refuse_absent(core, wanted)
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "cpu":
         options["INFERENCE_NUM_THREADS"] = threads
@@ -79,6 +75,17 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     refuse_elsewhere(bundle, device, compiled.get_property("EXECUTION_DEVICES"))
     check_input(bundle, _port(compiled.inputs[0], bundle.input.tensor, bundle, is_input=True))
     return OpenVINOEngine(compiled, bundle, threads, device)
+
+
+def _refuse_absent(core: openvino.Core, wanted: str) -> None:
+    # Not asked for the CPU: to list devices is to load every OpenCL driver of the machine, and one that brings its own
+    # LLVM (pocl) was seen to kill a process in which TensorFlow is loaded.
+    here = core.available_devices
+    if wanted not in [name.split(".")[0] for name in here]:
+        raise EdgebrainError(
+            f"OpenVINO sees no device {wanted} here (it sees {', '.join(here)})",
+            "install the driver of an Intel GPU (on Debian: intel-opencl-icd), or use --target cpu",
+        )
 
 
 def refuse_elsewhere(bundle: Bundle, device: str, ran: Sequence[str]) -> None:
