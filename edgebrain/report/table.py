@@ -28,7 +28,7 @@ Drawn = tuple[str, list[Column], list[Any]]
 def show(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Print a bench report: speed, quality, the verdict's table, the notes, and a line for each verdict at the end."""
     screen = console or Console(width=WIDTH)
-    for title, columns, rows in [*_tables(report), _verdict_overview(report)]:
+    for title, columns, rows in [*_tables(report), *map(_verdict_overview, _by_target(report))]:
         if rows:
             screen.print(_rich(title, columns, rows))
     for line in [*_legend(report), *report["notes"], "", *verdict.verdict_lines(judged_once(report))]:
@@ -44,7 +44,7 @@ def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]])
 def as_markdown(report: Mapping[str, Any]) -> str:
     """A bench report as Markdown text; the verdicts first, and with every stratum."""
     parts = ["# Bench", "", *(f"- {line}" for line in verdict.verdict_lines(judged_once(report))), ""]
-    for title, columns, rows in [*_tables(report), _verdict_details(report)]:
+    for title, columns, rows in [*_tables(report), *map(_verdict_details, _by_target(report))]:
         cells = [[cell(row) for _, cell in columns] for row in rows]
         heads = [head.replace("\n", " ") for head, _ in columns]
         parts += [f"## {title}", "", *markdown_lines(heads, cells), ""]
@@ -101,13 +101,10 @@ def percent(value: float | None) -> str:
 
 def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     faster = {id(report["results"][place]): ratio for place, ratio in speedups(report).items()}
-    shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
+    shared = _prefix(report)
     named = f" of {shared}..." if shared else ""
-    # A figure never stands without its machine: said once below the tables where there is only one.
-    where: list[Column] = [("target", _target)] if _elsewhere(report) else []
     speed: list[Column] = [
         ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
-        *where,
         ("ran as", lambda row: f"{row['runs']['engine']} {_short(row['runs']['precision'])}"),
         ("thr", lambda row: str(row["threads"])),
         ("MiB", lambda row: mebibytes(row["size_bytes"])),
@@ -119,7 +116,6 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
     ]
     quality: list[Column] = [
         ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
-        *where,
         ("Dice", lambda row: score(row["dice"])),
         ("drop\npoints", lambda row: points(row["drop"]["dice"])),
         ("Dice by\nslice", lambda row: score(row["slice_means"].get("dice"))),
@@ -128,32 +124,36 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
         ("drop\npoints", lambda row: points(row["drop"]["accuracy"])),
         ("healthy\nmarked %", lambda row: percent(row["healthy_marked"])),
     ]
-    if any(row.get("device_drop") for row in report["results"]):
-        quality.insert(5, ("device\npoints", lambda row: points((row.get("device_drop") or {}).get("dice"))))
-    rows = list(report["results"])
-    return [(f"Speed{named}", speed, rows), (f"Quality{named}", quality, judged_once(report))]
+    # Of the drop on another machine, what the machine has added.
+    device: Column = ("device\npoints", lambda row: points((row.get("device_drop") or {}).get("dice")))
+    tables: list[Drawn] = []
+    parts = _by_target(report)
+    for part in parts:
+        if timed := [row for row in part["results"] if row["queries"]]:
+            tables.append((f"Speed{_on(part)}{named}", speed, timed))
+    for part in parts:
+        there = any(row.get("device_drop") for row in part["results"])
+        columns = [*quality[:3], device, *quality[3:4], *quality[5:]] if there else quality
+        tables.append((f"Quality{_on(part)}{named}", columns, judged_once(part)))
+    return tables
 
 
 def _verdict_overview(report: Mapping[str, Any]) -> Drawn:
     """A row for each bundle that was judged; of the strata the worst one."""
-    shared = shared_prefix([str(row["bundle"]) for row in report["results"]])
+    shared = _prefix(report)
     rows = [row for row in judged_once(report) if row["verdict"]["comparisons"]]
-    columns: list[Column] = [
-        ("bundle", lambda row: str(row["bundle"]).removeprefix(shared)),
-        *([("target", _target)] if _elsewhere(report) else []),
-    ]
+    columns: list[Column] = [("bundle", lambda row: str(row["bundle"]).removeprefix(shared))]
     for place, one in enumerate(verdict.judged(rows[0]) if rows else []):
         head = f"{verdict.question(one)}\nmargin {verdict.margin(one)}"
         columns.append((head, partial(verdict.nth_judged, place)))
     columns.append(("worst stratum", verdict.worst_stratum))
-    return "Verdict: points lost, with the interval; ? is INCONCLUSIVE", columns, rows
+    return f"Verdict{_on(report)}: points lost, with the interval; ? is INCONCLUSIVE", columns, rows
 
 
 def _verdict_details(report: Mapping[str, Any]) -> Drawn:
     """A row for each question, with every stratum and the figures that are only told."""
     columns: list[Column] = [
         ("bundle", lambda line: line[0]),
-        *([("target", lambda line: line[2])] if _elsewhere(report) else []),
         ("question", lambda line: verdict.question(line[1])),
         ("groups", lambda line: str(line[1]["groups"])),
         ("drop in points", lambda line: verdict.drop(line[1])),
@@ -161,10 +161,8 @@ def _verdict_details(report: Mapping[str, Any]) -> Drawn:
         ("margin", lambda line: verdict.margin(line[1])),
         ("outcome", lambda line: verdict.answer(line[1])),
     ]
-    lines = [
-        (str(row["bundle"]), one, _target(row)) for row in judged_once(report) for one in row["verdict"]["comparisons"]
-    ]
-    return "Verdict", columns, lines
+    lines = [(str(row["bundle"]), one) for row in judged_once(report) for one in row["verdict"]["comparisons"]]
+    return f"Verdict{_on(report)}", columns, lines
 
 
 def shared_prefix(names: Sequence[str]) -> str:
@@ -199,7 +197,7 @@ def _machine_lines(report: Mapping[str, Any]) -> list[str]:
     lines = []
     for target, machine in found.items():
         who = f"{machine['board'] or ''} {machine['cpu'] or machine['machine']}" if target != "cpu" else machine["cpu"]
-        name = f"{target}: " if _elsewhere(report) else ""
+        name = f"{target}: " if list(found) != ["cpu"] else ""
         note = ", emulated: no duration is told" if target in emulated else ""
         lines.append(f"{name}{(who or machine['machine']).strip()}, {machine['cores_usable']} cores{note}.")
     return lines
@@ -218,13 +216,33 @@ def _partner(row: Row) -> tuple[Any, ...]:
     return row["format"], row["float_parent"], row["target"], row["threads"], row["parameters"]
 
 
-def _elsewhere(report: Mapping[str, Any]) -> bool:
-    """Whether anything was measured on more than this machine's processor."""
-    return any(row["target"] != "cpu" for row in report["results"])
+def _by_target(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The report of each target, so that no figure stands under another machine's; with its name in the titles."""
+    targets = list(dict.fromkeys(row["target"] for row in report["results"]))
+    if targets in ([], ["cpu"]):
+        return [report]
+    shared = _prefix(report)
+    return [
+        {
+            **report,
+            "on": target,
+            "prefix": shared,
+            "results": [row for row in report["results"] if row["target"] == target],
+        }
+        for target in targets
+    ]
 
 
-def _target(row: Row) -> str:
-    return f"{row['target']} (emulated)" if row.get("emulated") else str(row["target"])
+def _prefix(report: Mapping[str, Any]) -> str:
+    """What all bundles' names begin with, in the report that this is a part of."""
+    names = [str(row["bundle"]) for row in report["results"]]
+    return str(report["prefix"]) if "prefix" in report else shared_prefix(names)
+
+
+def _on(part: Mapping[str, Any]) -> str:
+    """What the title of a target's table says of it."""
+    emulated = any(row.get("emulated") for row in part["results"])
+    return f" on {part['on']}{' (emulated)' if emulated else ''}" if "on" in part else ""
 
 
 def _short(precision: str) -> str:
