@@ -78,14 +78,15 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
 
 
 def _refuse_absent(core: openvino.Core, wanted: str) -> None:
-    # Not asked for the CPU: to list devices is to load every OpenCL driver of the machine, and one that brings its own
-    # LLVM (pocl) was seen to kill a process in which TensorFlow is loaded.
-    here = core.available_devices
-    if wanted not in [name.split(".")[0] for name in here]:
+    # Asked of this device alone: to list them all is to load every OpenCL driver of the machine, and one that brings its
+    # own LLVM (pocl) was seen to kill a process in which TensorFlow is loaded.
+    try:
+        core.get_property(wanted, "FULL_DEVICE_NAME")
+    except RuntimeError as problem:
         raise EdgebrainError(
-            f"OpenVINO sees no device {wanted} here (it sees {', '.join(here)})",
+            f"OpenVINO sees no device {wanted} here",
             "install the driver of an Intel GPU (on Debian: intel-opencl-icd), or use --target cpu",
-        )
+        ) from problem
 
 
 def refuse_elsewhere(bundle: Bundle, device: str, ran: Sequence[str]) -> None:
