@@ -78,8 +78,8 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
 
 
 def _refuse_absent(core: openvino.Core, wanted: str) -> None:
-    # Asked of this device alone: to list them all is to load every OpenCL driver of the machine, and one that brings its
-    # own LLVM (pocl) was seen to kill a process in which TensorFlow is loaded.
+    # Asked of this device alone: to list them all is to load every OpenCL driver of the machine, and one that brings
+    # its own LLVM (pocl) was seen to kill a process in which TensorFlow is loaded.
     try:
         core.get_property(wanted, "FULL_DEVICE_NAME")
     except RuntimeError as problem:
