@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -162,6 +163,8 @@ class Device:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A background job hands down an ignored Ctrl-C, and a shell cannot trap what it was started to ignore.
+            preexec_fn=_hear_ctrl_c,
         )
 
     def run(self, *words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -185,6 +188,10 @@ def make_device(folder: Path) -> Device:
         (device.path / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or f"/bin/{name}")
     (device.path / "python3").symlink_to(system_python())
     return device
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def as_root() -> None:
