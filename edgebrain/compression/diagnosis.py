@@ -16,7 +16,7 @@ import numpy as np
 from edgebrain.bundle import Bundle, Port
 from edgebrain.runtime.engines import Engine
 from edgebrain.runtime.session import Session
-from edgebrain.runtime.transform import to_real
+from edgebrain.runtime.transform import to_real, to_stored
 
 # Rows or columns by which masks are found shifted: paddings and strides that were cut at the wrong end.
 SHIFTS = (1, 2, 4, 8)
@@ -113,7 +113,7 @@ class _Repaired:
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """As `Engine.run`."""
-        raw = self._engine.run(_stored(self._repair.given(tensor.astype(np.float64)), self._input))
+        raw = self._engine.run(to_stored(self._repair.given(tensor.astype(np.float64)), self._input))
         label = raw["class"][:, list(self._repair.classes)] if self._repair.classes else raw["class"]
         return {"mask": self._repair.said(raw["mask"], self._mask).astype(np.float32), "class": label}
 
@@ -124,13 +124,3 @@ class _Repaired:
 
 def _plain(port: Port) -> dict[str, Any]:
     return replace(port, dtype="float32", scale=1.0, zero_point=0).as_json()
-
-
-def _stored(real: np.ndarray, port: Port) -> np.ndarray:
-    """Real numbers as a port stores them. real: the port's shape. Returns: its dtype."""
-    dtype = np.dtype(port.dtype)
-    if dtype.kind == "f":
-        return real.astype(dtype)
-    limits = np.iinfo(dtype)
-    stored: np.ndarray = np.floor(real / port.scale + 0.5) + port.zero_point
-    return stored.clip(limits.min, limits.max).astype(dtype)

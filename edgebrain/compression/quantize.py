@@ -66,6 +66,8 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
     calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
     if calibration is not None:
         check_choice(calibration, run.pack, run.split)
+    # Before anything is converted: a layer that is misspelt is no reason to wait.
+    named_layers(recipe, run.recipe.model.spec())
     samples = run.gate_samples(recipe.gate.slices)
     parent, model = open_float_model(run.path / "float")
     parent_says = answer(keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
@@ -77,6 +79,12 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
         with quiet():
             save_model(model, parent.input.shape[1], saved)
         return [outcome for name in recipe.compress.formats for outcome in task.both(name, saved)]
+
+
+def named_layers(recipe: QuantizeRecipe, spec: UNetSpec) -> list[str]:
+    """The layers that the recipe keeps in float by name; empty for none, and for `auto`. Raises BadBundle: no such."""
+    asked = recipe.compress.keep_float
+    return [] if asked in ("", AUTO) else [layer_of(spec, layer.strip()).name for layer in asked.split(",")]
 
 
 def variant_name(recipe: QuantizeRecipe) -> str:
@@ -153,9 +161,8 @@ class _Task:
         return replace(outcome, note=refused + self._cost(layers, draft([])[1], bundle))
 
     def _layers_in_float(self, name: str, spec: UNetSpec, ask: Ask) -> list[str]:
-        asked = self.recipe.compress.keep_float
-        if asked != AUTO:
-            return [layer_of(spec, layer.strip()).name for layer in asked.split(",")]
+        if named := named_layers(self.recipe, spec):
+            return named
         told = partial(self.progress, f"one layer of {name} in float at a time")
         return layers_to_keep(name, spec, self.parent_says, ask, self.recipe.gate, told)
 

@@ -50,7 +50,7 @@ class LeftOut:
 def read_sources(named: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
     """The bench reports of runs and files, each once, and what cannot be used.
 
-    Raises BadRun, BadReport: there is nothing to report on; the first problem.
+    Raises BadRun, BadReport: there is nothing to report on; every problem, and the first one's way out.
     """
     sources: dict[Path, Source] = {}
     left_out = []
@@ -61,7 +61,8 @@ def read_sources(named: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
         except EdgebrainError as problem:
             left_out.append(LeftOut(str(path), problem))
     if not sources:
-        raise left_out[0].problem
+        first = left_out[0].problem
+        raise type(first)("; ".join(one.problem.message for one in left_out), first.hint)
     return list(sources.values()), left_out
 
 

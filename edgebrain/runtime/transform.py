@@ -106,6 +106,19 @@ def _refuse_scores(real: np.ndarray, port: Port, lost: str, off: bool = False) -
         )
 
 
+def to_stored(real: np.ndarray, port: Port) -> np.ndarray:
+    """Real numbers as a port stores them: the reverse of `to_real`, rounded half up.
+
+    Args: real: any shape, float64. Returns: same shape, dtype of `port`; integers are cut off at their range.
+    """
+    dtype = np.dtype(port.dtype)
+    if dtype.kind == "f":
+        return real.astype(dtype)
+    limits = np.iinfo(dtype)
+    stored: np.ndarray = np.floor(real / port.scale + 0.5) + port.zero_point
+    return stored.clip(limits.min, limits.max).astype(dtype)
+
+
 def cut(probability: np.ndarray, threshold: float) -> np.ndarray:
     """Lesion where the uint8 probability reaches the threshold.
 
@@ -129,10 +142,4 @@ def _block_mean(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 def _input_table(port: Port) -> np.ndarray:
     """What each of the 256 grey values becomes; a table, so that no processor rounds for itself."""
-    grey = np.arange(256, dtype=np.float64) / 255.0
-    dtype = np.dtype(port.dtype)
-    if dtype.kind == "f":
-        return grey.astype(dtype)
-    limits = np.iinfo(dtype)
-    stored: np.ndarray = np.floor(grey / port.scale + 0.5) + port.zero_point
-    return stored.clip(limits.min, limits.max).astype(dtype)
+    return to_stored(np.arange(256, dtype=np.float64) / 255.0, port)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from edgebrain.bench import slices
 from edgebrain.bench.noise import noise_of
 from edgebrain.bench.schema import PERCENTILES, RESULT, SCHEMA
 from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
-from edgebrain.data.sample import Record
+from edgebrain.data.sample import Dataset, Record
 from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
 from edgebrain.runtime.environment import environment
 from tests.runtime.pictures import bright_disc, save
@@ -44,6 +46,15 @@ def run_folder(folder: Path, data: Path | str = "") -> tuple[Path, Bundle, list[
     lineage = {"parent": root.manifest_sha256}
     kinds = (("tflite", "float32"), ("tflite", "int8"), ("openvino", "float32"))
     return run, root, [tiny_bundle(run / "bundles" / f"{f}-{p}", f, p, lineage=lineage) for f, p in kinds]
+
+
+def run_in_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run of `run_folder` below the working folder, whose data set needs no reader."""
+    found = tuple(records(folder / "data"))
+    monkeypatch.setattr(slices, "open_dataset", lambda path: Dataset(path, "fake", found))
+    (folder / "runs").mkdir()
+    monkeypatch.chdir(folder)
+    return run_folder(folder / "runs", folder / "data")[0]
 
 
 def scores(tumours: int = 30, healthy: int = 20, dice: float = 0.9, wrong: int = 0) -> list[ImageScore]:

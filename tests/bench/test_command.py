@@ -16,7 +16,7 @@ from edgebrain.bench import slices as module
 from edgebrain.bench.schema import read_report
 from edgebrain.cli import main
 from edgebrain.data.sample import Dataset
-from tests.bench.shelf import records, run_folder
+from tests.bench.shelf import records, run_in_working_folder
 from tests.runtime.tiny import tiny_bundle
 from tests.targets.processes import ends_soon
 
@@ -24,12 +24,7 @@ from tests.targets.processes import ends_soon
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run in the working folder, whose data set needs no reader."""
-    found = tuple(records(tmp_path / "data"))
-    monkeypatch.setattr(module, "open_dataset", lambda path: Dataset(path, "fake", found))
-    (tmp_path / "runs").mkdir()
-    monkeypatch.chdir(tmp_path)
-    run, _, _ = run_folder(tmp_path / "runs", tmp_path / "data")
-    return run
+    return run_in_working_folder(tmp_path, monkeypatch)
 
 
 def code_of(*words: str) -> int:

@@ -22,13 +22,6 @@ LITERT = "ai_edge_litert.interpreter"
 PARTS = {"bin", "site", "bundle", "reference", "kit.json"}
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    with pytest.MonkeyPatch.context() as patch:
-        return native_kit(tiny_bundle(folder / "int8", precision="int8"), folder / "kit.tar", patch).path
-
-
 @pytest.fixture
 def kit(packed: Path, tmp_path: Path) -> Path:
     """The unpacked kit, in a folder with a space in its name."""

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebrain.kit.build import DEVICE
-from tests.kit.native import Device, as_root, make_device, native_kit, seal, system_python, unpack
-from tests.runtime.tiny import tiny_bundle
+from tests.kit.native import Device, as_root, make_device, seal, system_python, unpack
 
 UNIT = "edgebrain-watch.service"
 DEPLOY = Path(__file__).parents[2] / "deploy/raspberry-pi"
@@ -26,13 +25,6 @@ mount -t tmpfs tmpfs /var/lib
 mount -t tmpfs tmpfs /opt
 set +e
 """
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    with pytest.MonkeyPatch.context() as patch:
-        return native_kit(tiny_bundle(folder / "int8", precision="int8"), folder / "kit.tar", patch).path
 
 
 @pytest.fixture

@@ -31,6 +31,17 @@ def measured(folder: Path) -> dict[str, Any]:
     return run_bench([tiny_bundle(folder / "planted").path], records(folder / "data"), [1], 20, data=facts)
 
 
+def row_of(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """A report's row with these blocks."""
+    return {
+        "bundle": "planted",
+        "target": "cpu",
+        "threads": 1,
+        "noise": noise_of(found),
+        "invalid": invalid_because(found),
+    }
+
+
 def test_a_board_short_of_power_makes_the_row_invalid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,14 +99,7 @@ def test_a_machine_that_was_not_itself_is_noisy_by_name(name: str, tmp_path: Pat
     reading, ticks, words = PLANTED[name]
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, condition(machine(tmp_path / "planted", *reading)), ticks)
-    noise = {
-        "bundle": "planted",
-        "target": "cpu",
-        "threads": 1,
-        "noise": noise_of(found),
-        "invalid": invalid_because(found),
-    }
-    (note,) = doubts([noise])
+    (note,) = doubts([row_of(found)])
     assert note == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
 
 
@@ -105,36 +109,10 @@ def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_pat
     fresh = condition(laptop)
     assert fresh["governor"] == "powersave (intel_pstate)"
     found = blocks(fresh, fresh, (1000, 10))
-    assert (
-        doubts(
-            [
-                {
-                    "bundle": "a",
-                    "target": "cpu",
-                    "threads": 1,
-                    "noise": noise_of(found),
-                    "invalid": invalid_because(found),
-                }
-            ]
-        )
-        == []
-    )
+    assert doubts([row_of(found)]) == []
 
 
 def test_a_machine_that_stays_as_it_was_is_quiet(tmp_path: Path) -> None:
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, fresh, (1000, 10))
-    assert (
-        doubts(
-            [
-                {
-                    "bundle": "a",
-                    "target": "cpu",
-                    "threads": 1,
-                    "noise": noise_of(found),
-                    "invalid": invalid_because(found),
-                }
-            ]
-        )
-        == []
-    )
+    assert doubts([row_of(found)]) == []

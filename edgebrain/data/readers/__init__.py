@@ -120,7 +120,7 @@ def read_groups(source: Path) -> dict[str, str]:
 def _reader_for(path: Path) -> tuple[str, Reader]:
     known = "; ".join(f"{kind}: {_load(kind).LAYOUT}" for kind in READERS)
     if not path.exists():
-        raise BadData(f"{path}: does not exist", "pass the folder of the data set with --data")
+        raise BadData(f"{path}: does not exist", "name the folder of the data set")
     if not path.is_dir():
         raise BadData(f"{path}: is a file, not a folder", f"pass the data set's folder; known layouts: {known}")
     try:
