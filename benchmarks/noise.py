@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -103,21 +104,24 @@ def _shares(pairs: Sequence[tuple[Sequence[np.ndarray], Sequence[np.ndarray]]], 
 def measure(bundles: Sequence[Path], pictures: Path, runs: int) -> list[tuple[list[list[int]], ...]]:
     """Real runs in fresh processes: of each bundle its blocks of durations in ns."""
     from edgebrain.runtime.latency import SETTLE, WARM_UP
-    from edgebrain.targets.worker import Slice, Worker
+    from edgebrain.targets.slices import Slice, write_listing
+    from edgebrain.targets.worker import Worker
 
     files = sorted(path for path in pictures.rglob("*") if path.suffix in (".jpg", ".png") and "mask" not in str(path))
-    slices = [Slice(path.name, path.read_bytes()) for path in files[: ROUNDS * BLOCK]]
+    slices = [Slice.of(path) for path in files[: ROUNDS * BLOCK]]
     found = []
     for _ in range(runs):
         blocks: tuple[list[list[int]], ...] = tuple([] for _ in bundles)
         with ExitStack() as stack:
+            listing = write_listing(Path(stack.enter_context(TemporaryDirectory())), slices)
             workers = [stack.enter_context(Worker()) for _ in bundles]
             for worker, bundle in zip(workers, bundles, strict=True):
                 worker.open(bundle)
+                worker.hold(listing)
             for turn in range(ROUNDS):
-                block = [slices[place % len(slices)] for place in range(turn * BLOCK, (turn + 1) * BLOCK)]
+                block = [place % len(slices) for place in range(turn * BLOCK, (turn + 1) * BLOCK)]
                 for place in range(len(workers)) if turn % 2 else reversed(range(len(workers))):
-                    answer = workers[place].time(block, BLOCK, SETTLE if turn else WARM_UP, keep=False)
+                    answer = workers[place].time(block, BLOCK, SETTLE if turn else WARM_UP)
                     blocks[place].append(answer["predict_ns"])
         found.append(blocks)
     return found

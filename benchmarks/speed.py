@@ -120,24 +120,28 @@ def tensorflow_modules(command: list[str]) -> int:
 def engines(paths: list[Path], pictures: list[Path], rounds: int) -> list[Figure]:
     """int8 against float32 of the same interpreter, one thread, in interleaved blocks."""
     from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
 
     from edgebrain.bundle import open_bundle
     from edgebrain.runtime.latency import SETTLE, WARM_UP, percentile
-    from edgebrain.targets.worker import Slice, Worker
+    from edgebrain.targets.slices import Slice, write_listing
+    from edgebrain.targets.worker import Worker
 
-    slices = [Slice(path.name, path.read_bytes()) for path in pictures]
     durations: dict[tuple[str, str], list[int]] = {}
     with ExitStack() as stack:
+        listed = Path(stack.enter_context(TemporaryDirectory()))
+        listing = write_listing(listed, [Slice.of(path) for path in pictures])
         workers = {}
         for path in paths:
             bundle = open_bundle(path)
             if bundle.format in FASTER and bundle.precision in ("float32", "int8"):
                 worker = stack.enter_context(Worker())
                 worker.open(bundle.path)
+                worker.hold(listing)
                 workers[bundle.format, bundle.precision] = worker
         for turn in range(rounds):
             for key, worker in workers.items():
-                answer = worker.time(slices, BLOCK, SETTLE if turn else WARM_UP)
+                answer = worker.time(range(len(pictures)), BLOCK, SETTLE if turn else WARM_UP)
                 durations.setdefault(key, []).extend(answer["engine_ns"])
     quartile = {key: percentile(values, 25) or float("nan") for key, values in durations.items()}
     return [

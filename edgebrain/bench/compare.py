@@ -83,7 +83,7 @@ def _refuse_invalid(first: Mapping[str, Any], second: Mapping[str, Any], names: 
         for row in report["results"]:
             if row.get("invalid"):
                 raise UnlikeReports(
-                    f"{name}: {_who(row)} is invalid: {row['invalid']}", "mend power supply or cooling, measure again"
+                    f"{name}: {_who(row)} is invalid: {row['invalid']}", "mend what is named, then measure again"
                 )
 
 

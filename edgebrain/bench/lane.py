@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -10,30 +10,34 @@ from typing import Any
 from edgebrain.bench.noise import invalid_because, noise_of
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record, read
-from edgebrain.errors import AnswersDiffer
+from edgebrain.errors import AnswersDiffer, TargetFailed
 from edgebrain.evaluation.scores import ImageScore, score_image
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.latency import SETTLE, WARM_UP, summary_ms
 from edgebrain.runtime.worker import unpack_mask
 from edgebrain.targets import Target
-from edgebrain.targets.worker import Slice, Worker
+from edgebrain.targets.worker import Worker
 
 SCORED_AT_ONCE = 16
+# Durations of one row are of one machine, with the same libraries.
+MACHINE = ("machine", "cpu", "board", "cores_usable", "flags", "libc", "python", "versions")
 # What the report keeps of a block: the raw durations, and the machine before and after.
-KEPT = ("predict_ns", "engine_ns", "before", "after")
+KEPT = ("predict_ns", "engine_ns", "decode_ns", "before", "after")
 
 
 @dataclass
 class Lane:
-    """A bundle in a worker.
+    """A bundle in a worker, or what a worker that is gone has answered.
 
-    opened: the worker's answer to `open`. blocks: its answers to `time`. scores: one a slice scored. outputs: hash of
-    the raw outputs by slice name; both empty until scored. where: how errors name another machine.
+    worker: None for a lane that only keeps what an earlier bench measured. opened: the worker's answer to `open`.
+    blocks: its answers to `time`. timed_names: the slices that this worker was timed with. scores: one a slice scored.
+    outputs: hash of the raw outputs by slice name; both empty until scored. where: how errors name another machine.
+    places: of the slices, by name, in the list that the worker holds.
     """
 
     bundle: Bundle
     threads: int
-    worker: Worker
+    worker: Worker | None
     opened: dict[str, Any]
     environment: dict[str, Any]
     blocks: list[dict[str, Any]] = field(default_factory=list)
@@ -42,30 +46,56 @@ class Lane:
     outputs: dict[str, str] = field(default_factory=dict)
     peak_rss_mib: float | None = None
     where: str = ""
+    places: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, bundle: Bundle, threads: int, worker: Worker, target: Target) -> Lane:
-        """Greet a worker and have it open the bundle."""
+    def start(cls, bundle: Bundle, threads: int, worker: Worker, target: Target, records: Sequence[Record]) -> Lane:
+        """Greet a worker, have it open the bundle, and hold the slices that the target was prepared with."""
         environment = worker.hello()
         opened = worker.open(target.path(bundle), target.engine(bundle), threads, target.device)
-        return cls(bundle, threads, worker, opened, environment, where=target.where)
+        worker.hold(target.listing)
+        places = {record.name: place for place, record in enumerate(records)}
+        return cls(bundle, threads, worker, opened, environment, where=target.where, places=places)
+
+    def same_row(self, other: Lane) -> bool:
+        """Whether both are the same bundle at the same thread count."""
+        return (self.bundle.manifest_sha256, self.threads) == (other.bundle.manifest_sha256, other.threads)
+
+    def take_up(self, kept: Lane) -> None:
+        """Go on from what an earlier worker measured. Raises TargetFailed: it did not run what this one runs."""
+        for what, before, now in (
+            ("the machine", _machine(kept.environment), _machine(self.environment)),
+            ("what runs", kept.opened["runs"], self.opened["runs"]),
+        ):
+            if before != now:
+                changed = ", ".join(
+                    f"{key} {before.get(key)} | {now.get(key)}" for key in now if before.get(key) != now[key]
+                )
+                raise TargetFailed(
+                    f"{self._who}: {what} is not what it was when the bench began: {changed}",
+                    "measure it anew, without --resume",
+                )
+        self.blocks, self.scores, self.outputs = list(kept.blocks), kept.scores, kept.outputs
+
+    def close(self) -> None:
+        """End the worker, and keep the most memory that it held."""
+        self.peak_rss_mib = self._asked.close()["peak_rss_mib"]
 
     def score(self, records: Sequence[Record], told: Callable[[int], None]) -> None:
         """Predict every record there and judge the masks here. told: how many are done, after each batch."""
         for batch in _batches(records, SCORED_AT_ONCE):
-            slices = [_slice(record) for record in batch]
-            answers = self.worker.score(slices)
-            self._refuse_skipped(len(answers), len(slices))
-            for record, one, answer in zip(batch, slices, answers, strict=True):
+            answers = self._asked.score([self.places[record.name] for record in batch])
+            self._refuse_skipped(len(answers), len(batch))
+            for record, answer in zip(batch, answers, strict=True):
                 self.outputs[record.name] = answer["outputs_sha256"]
-                self.scores.append(self._judge(record, one, answer))
+                self.scores.append(self._judge(record, answer))
             told(len(self.scores))
 
     def time(self, records: Sequence[Record]) -> None:
         """Time one block: a query a record, after a few uncounted ones."""
-        warm_up = SETTLE if self.blocks else WARM_UP
-        slices = [_slice(record) for record in records]
-        self.blocks.append(self.worker.time(slices, len(records), warm_up, keep=False))
+        warm_up = SETTLE if self.timed_names else WARM_UP
+        places = [self.places[record.name] for record in records]
+        self.blocks.append(self._asked.time(places, len(records), warm_up))
         self._refuse_skipped(len(self.blocks[-1]["outputs_sha256"]), len(records))
         self.timed_names += [record.name for record in records]
 
@@ -96,9 +126,15 @@ class Lane:
         )
 
     @property
+    def _asked(self) -> Worker:
+        assert self.worker is not None, "nothing is asked of a lane that was measured before"
+        return self.worker
+
+    @property
     def _timed(self) -> list[tuple[str, str]]:
         """Slice and hash of the raw outputs of each timed query."""
-        hashes = chain.from_iterable(block["outputs_sha256"] for block in self.blocks)
+        # Blocks of an earlier bench hold no hashes any more: they were compared then.
+        hashes = chain.from_iterable(block.get("outputs_sha256", ()) for block in self.blocks)
         return list(zip(self.timed_names, hashes, strict=True))
 
     @property
@@ -112,9 +148,9 @@ class Lane:
                 "a slice without an answer is neither timed nor scored: see the worker's engine",
             )
 
-    def _judge(self, record: Record, one: Slice, answer: dict[str, Any]) -> ImageScore:
+    def _judge(self, record: Record, answer: dict[str, Any]) -> ImageScore:
         predicted = unpack_mask(answer["mask"])
-        header = read_header(one.data, str(record.image_path))
+        header = read_header(read(record.image_path), str(record.image_path))
         if predicted.shape != (header.height, header.width):
             raise AnswersDiffer(
                 f"{self._who}: {record.name}: the mask is {predicted.shape[1]}x{predicted.shape[0]}, "
@@ -150,8 +186,9 @@ class Lane:
         return list(chain.from_iterable(block[key] for block in self.blocks))
 
 
-def _slice(record: Record) -> Slice:
-    return Slice(record.name, read(record.image_path))
+def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be alike in one row."""
+    return {key: environment.get(key) for key in MACHINE}
 
 
 def _batches(records: Sequence[Record], size: int) -> Iterable[list[Record]]:

@@ -13,10 +13,10 @@ from edgebrain.runtime.engines import READERS, installed
 
 
 def bundles_at(path: Path) -> list[Path]:
-    """The bundle at a path, or every bundle below it that an engine reads. Raises BadBundle: there is none."""
+    """The bundle at a path, or every bundle below it. Raises BadBundle: there is none."""
     if (path / MANIFEST).is_file():
         return [path]
-    found = [bundle for bundle in find_bundles(path) if open_bundle(bundle).format in READERS]
+    found = find_bundles(path)
     if not found:
         raise BadBundle(f"{path}: is not a bundle and holds none", "pass a bundle or a run with bundles")
     return found

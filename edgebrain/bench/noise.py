@@ -10,6 +10,9 @@ from edgebrain.runtime.latency import drift, steal_share
 
 # Above these a row is called noisy: share of CPU time taken by the host; last quarter against first.
 MOST_STEAL, MOST_DRIFT = 0.03, 0.10
+# Above this it does not count: one query in ten may have waited for the host, so p90 says nothing of the bundle. Asked
+# only where there were ticks enough, hundredths of a second of each core, that one of them is no more than 1 %.
+INVALID_STEAL, ENOUGH_TICKS = 0.10, 100
 # A clock that fell by more than this while measuring, and the heat at which small boards begin to slow down (a
 # Raspberry Pi at 80 degrees: raspberrypi.com/documentation, "Frequency management and thermal control").
 CLOCK_FALL = 0.10
@@ -27,7 +30,7 @@ def noise_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     after a block, when the clock is as the load made it; None where nothing could be read.
     """
     return {
-        "steal_share": steal_share((block["before"].get("ticks"), block["after"].get("ticks")) for block in blocks),
+        "steal_share": _stolen(blocks),
         "drift": drift(list(chain.from_iterable(block["predict_ns"] for block in blocks))),
         "governor": blocks[-1]["after"].get("governor") if blocks else None,
         "frequency_mhz": _range(block["after"].get("frequency_mhz") for block in blocks),
@@ -36,13 +39,24 @@ def noise_of(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def invalid_because(blocks: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why a row's durations do not count: the board says that it was held back before, after or within a block."""
+    """Why a row's durations do not count, and what to do: the board says that it was held back before, after or within
+    a block, or the host took too much of the CPU."""
+    stolen = _stolen(blocks, ENOUGH_TICKS)
+    if stolen is not None and stolen > INVALID_STEAL:
+        return f"the host took {100 * stolen:.0f} % of the CPU: measure again when it is quiet"
     spans = [(block["before"].get("throttled") or 0, block["after"].get("throttled") or 0) for block in blocks]
     # What began and ended within a block is left only in the upper bits.
     bits = [before | after | ((after & ~before) >> SINCE_START) for before, after in spans]
     said = [word for bit, word in THROTTLED.items() if any(one >> bit & 1 for one in bits)]
     held = sum(any(one >> bit & 1 for bit in THROTTLED) for one in bits)
-    return f"the board was held back ({', '.join(said)}) in {held} of {len(bits)} blocks" if said else None
+    if not said:
+        return None
+    held_back = f"the board was held back ({', '.join(said)}) in {held} of {len(bits)} blocks"
+    return f"{held_back}: mend power supply or cooling"
+
+
+def _stolen(blocks: Sequence[Mapping[str, Any]], least_ticks: int = 1) -> float | None:
+    return steal_share(((block["before"].get("ticks"), block["after"].get("ticks")) for block in blocks), least_ticks)
 
 
 def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -56,10 +70,10 @@ def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     invalid = [f"{who(row)}: {row['invalid']}" for row in rows if row["invalid"]]
     doubtful = []
     for row in rows:
-        if reasons := _reasons(row["noise"]):
+        if not row["invalid"] and (reasons := _reasons(row["noise"])):
             doubtful.append(f"{who(row)} ({', '.join(reasons)})")
     return [
-        *([f"invalid, mend power supply or cooling and measure again: {'; '.join(invalid)}"] if invalid else []),
+        *([f"invalid, these durations do not count: {'; '.join(invalid)}"] if invalid else []),
         *([f"noisy, measure again on a quiet machine: {'; '.join(doubtful)}"] if doubtful else []),
     ]
 

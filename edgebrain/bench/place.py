@@ -12,6 +12,7 @@ from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadBundle, EdgebrainError, TargetFailed, WorkerFailed
 from edgebrain.targets import Target, find_target
+from edgebrain.targets.slices import Slice
 from edgebrain.targets.worker import Worker
 
 # Queries a worker answers before it is the next one's turn: long enough to settle, short enough that a slow minute of
@@ -28,7 +29,8 @@ class Place:
     """A target and what was measured on it.
 
     timed: False for a target that is only scored, as the other side of a comparison. lanes: one a bundle and thread
-    count, all with their scores. rounds: of timing. problem: what ended it early, or None.
+    count, all with their scores. rounds: of timing. problem: what ended it early, or None. done: an earlier bench
+    measured it to the end.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Place:
     lanes: list[Lane] = field(default_factory=list)
     rounds: int = 0
     problem: EdgebrainError | None = None
+    done: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -56,38 +59,50 @@ class Place:
         said = bool(self.environment and self.environment.get("emulated"))
         return said or (self.target is not None and self.target.emulated)
 
-    def prepare(self, bundles: Sequence[Bundle], open_targets: ExitStack) -> None:
-        """Find the target and send what is missing there. A problem is kept, not raised."""
+    def locate(self, open_targets: ExitStack) -> None:
+        """Find the target. A problem is kept, not raised."""
         try:
             self.target = find_target(self.name)
             self.name = self.target.name
             open_targets.callback(self._close, self.target)
+        except EdgebrainError as problem:
+            self.problem = problem
+
+    def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
+        """Send what is missing there. A problem is kept, not raised."""
+        if self.target is None or self.done:
+            return
+        try:
             self.bundles = [bundle for bundle in bundles if self._can_run(bundle)]
             if not self.bundles:
                 raise TargetFailed(
                     f"{self.name}: no engine there reads {' or '.join(sorted({one.format for one in bundles}))}",
-                    "bench a TFLite bundle there: edgebrain quantize --int8 writes one",
+                    "edgebrain quantize --int8 writes a TFLite bundle, edgebrain deploy --target coral one for a Coral",
                 )
-            self.target.prepare(self.bundles)
+            self.target.prepare(self.bundles, slices)
         except EdgebrainError as problem:
             self.problem = problem
 
     def measure(self, records: Sequence[Record], timed: Sequence[Record], threads: Sequence[int], queries: int,
                 progress: Progress) -> None:  # fmt: skip
         """Score the records and time `queries` over the `timed` ones. A problem is kept, with what was measured."""
+        if self.problem is not None or self.done:
+            return
+        kept, self.lanes = self.lanes, []
         try:
             with ExitStack() as workers:
-                self._open(threads, workers, progress)
+                self._open(threads, records, kept, workers, progress)
                 for bundle in self.bundles:
-                    self._score(self.first(bundle), records, progress)
+                    if not self.first(bundle).scores:
+                        self._score(self.first(bundle), records, progress)
                 if self.timed and not self.emulated:
                     self._time_in_turns(timed, queries, progress)
                 self._share_scores(records, progress)
                 for lane in self.lanes:
-                    lane.peak_rss_mib = lane.worker.close()["peak_rss_mib"]
+                    lane.close()
         except EdgebrainError as problem:
             self.problem = problem
-            self.lanes = self._whole(len(records)) if isinstance(problem, LOST) else []
+            self.lanes = self._whole(len(records), kept) if isinstance(problem, LOST) else []
 
     def first(self, bundle: Bundle) -> Lane:
         """The lane of a bundle at the first thread count, which is scored."""
@@ -100,7 +115,7 @@ class Place:
     def _can_run(self, bundle: Bundle) -> bool:
         """Whether to take a bundle there. On this machine the worker says what is not installed."""
         assert self.target is not None, "found before"
-        runs = self.target.here or self.target.engine(bundle) is not None
+        runs = self.target.engine(bundle) is not None
         # The float root in Keras' format is for the comparison, which is made here.
         if not runs and bundle.format != "keras":
             self.notes.append(f"{bundle.name}: not measured on {self.name}, no engine there reads {bundle.format}")
@@ -112,7 +127,8 @@ class Place:
         except EdgebrainError as problem:
             self.problem = self.problem or problem
 
-    def _open(self, threads: Sequence[int], workers: ExitStack, progress: Progress) -> None:
+    def _open(self, threads: Sequence[int], records: Sequence[Record], kept: Sequence[Lane], workers: ExitStack,
+              progress: Progress) -> None:  # fmt: skip
         assert self.target is not None, "prepared before"
         counts = tuple(threads) or self.target.threads or (1,)
         counts = counts if self.timed else counts[:1]
@@ -122,10 +138,14 @@ class Place:
                 progress(f"starting workers{self.target.where}", len(self.lanes), total)
                 worker = workers.enter_context(Worker(self.target.start(bundle), self.target.where))
                 try:
-                    self.lanes.append(Lane.start(bundle, count, worker, self.target))
+                    lane = Lane.start(bundle, count, worker, self.target, records)
                 except EdgebrainError as problem:
                     self._leave_out(bundle, problem)
                     break
+                for before in kept:
+                    if before.same_row(lane):
+                        lane.take_up(before)
+                self.lanes.append(lane)
         self.bundles = [bundle for bundle in self.bundles if self.find(bundle)]
         progress(f"starting workers{self.target.where}", total, total)
 
@@ -150,7 +170,9 @@ class Place:
             block = [records[place % len(records)] for place in range(start, end)]
             first = turn % len(self.lanes)
             for lane in (*self.lanes[first:], *self.lanes[:first]):
-                lane.time(block)
+                # A lane that goes on has its first blocks.
+                if len(lane.blocks) <= turn:
+                    lane.time(block)
             self.rounds = turn + 1
             progress(f"timing{where}", turn + 1, rounds)
 
@@ -168,8 +190,10 @@ class Place:
             lane.scores, lane.outputs = first.scores, first.outputs
         return bool(lane.scores)
 
-    def _whole(self, slices: int) -> list[Lane]:
-        """Of a target that was lost: the lanes with all their scores, and the timed blocks that they have."""
+    def _whole(self, slices: int, kept: Sequence[Lane]) -> list[Lane]:
+        """Of a target that was lost: the lanes with all their scores, and the timed blocks that they have; also those
+        of an earlier bench that were not opened again."""
         scored = [lane for lane in self.lanes if len(self.first(lane.bundle).scores) == slices]
         whole = [lane for lane in scored if self._share(lane)]
-        return [lane for lane in whole if lane.same_outputs(lane.outputs)]
+        again = [before for before in kept if not any(before.same_row(lane) for lane in whole)]
+        return [*(lane for lane in whole if lane.same_outputs(lane.outputs)), *again]

@@ -17,6 +17,7 @@ from edgebrain.bench.lane import Lane
 from edgebrain.bench.lineage import Family, with_roots
 from edgebrain.bench.noise import doubts
 from edgebrain.bench.place import BLOCK, Place, Progress
+from edgebrain.bench.resume import asked_for, take_up
 from edgebrain.bench.schema import SCHEMA
 from edgebrain.bench.slices import spread
 from edgebrain.bench.suite import Suite
@@ -27,6 +28,7 @@ from edgebrain.evaluation.scores import FIGURES, group_means, summarise
 from edgebrain.runtime.engines import READERS, installed
 from edgebrain.runtime.latency import SETTLE, WARM_UP
 from edgebrain.targets import refuse_doubles
+from edgebrain.targets.slices import Slice
 
 DROPS = ("dice", "accuracy")
 HERE = "cpu"
@@ -41,6 +43,7 @@ def run_bench(
     data: Mapping[str, Any] | None = None,
     suite: Suite | None = None,
     progress: Progress = lambda what, done, total: None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure and score bundles on targets, one after the other, and the float roots of their lineages on this machine.
 
@@ -48,7 +51,8 @@ def run_bench(
     here, int8 here) and a part of the device (int8 here, int8 there).
     Args: records: the slices to score; the timed ones are taken from them. threads: thread counts; empty for those of
     each target's file, or 1. queries: timed queries of each row. data: what the report says of the slices. suite: the
-    margins of the verdict. progress: told (what, done, total).
+    margins of the verdict. progress: told (what, done, total). earlier: a report of the same bench, of which targets
+    that were measured to the end are not measured again, and what was measured on others before they were lost is kept.
     Returns: a report of `bench.schema`; a target that failed stands in its `failures`, with the rows of the others and
     what was measured before.
     Raises: the problem of the first target where none was measured: WorkerFailed: a worker died. AnswersDiffer: the
@@ -58,27 +62,38 @@ def run_bench(
     refuse_doubles(targets)
     family = with_roots(bundles)
     uncounted = [note for note in map(check_claims, family.bundles) if note is not None]
+    slices = [Slice.of(record.image_path, record.name) for record in records]
     asked = [Place(name) for name in targets]
     with ExitStack() as open_targets:
         for place in asked:
             # Before anything is measured: who is told of a missing device after an hour has lost it.
-            place.prepare(family.bundles, open_targets)
-        places = [*_reference(asked, family.bundles, open_targets), *asked]
+            place.locate(open_targets)
+            take_up(place, earlier, family.bundles)
+            place.prepare(family.bundles, slices)
+        places = [*_reference(asked, earlier, family.bundles, slices, open_targets), *asked]
         for place in places:
-            if place.problem is None:
-                place.measure(records, spread(records, queries), threads, queries, progress)
+            place.measure(records, spread(records, queries), threads, queries, progress)
     if not any(place.lanes for place in asked):
         raise next(place.problem for place in asked if place.problem)
-    return _report(places, family, records, queries, data, suite or Suite(), uncounted, progress)
+    report = _report(places, family, records, queries, data, suite or Suite(), uncounted, progress)
+    return {**report, "asked": asked_for(bundles, targets, threads)}
 
 
-def _reference(asked: Sequence[Place], bundles: Sequence[Bundle], open_targets: ExitStack) -> list[Place]:
+def _reference(
+    asked: Sequence[Place],
+    earlier: Mapping[str, Any] | None,
+    bundles: Sequence[Bundle],
+    slices: Sequence[Slice],
+    open_targets: ExitStack,
+) -> list[Place]:
     """This machine, to be scored only, where other machines were asked for and it was not."""
     others = [place for place in asked if place.problem is None and not place.here]
     if not others or any(place.here for place in asked):
         return []
     place = Place(HERE, timed=False)
-    place.prepare([one for one in bundles if any(map(installed, READERS[one.format]))], open_targets)
+    place.locate(open_targets)
+    take_up(place, earlier, bundles)
+    place.prepare([one for one in bundles if any(map(installed, READERS[one.format]))], slices)
     return [place]
 
 

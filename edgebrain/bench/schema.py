@@ -21,7 +21,7 @@ MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # Added after this schema's first report: one that was written before reads as if it held null.
-LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop")
+LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop", "asked")
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
@@ -38,6 +38,10 @@ REPORT = {
     "failures": (
         "list or null",
         "targets that were not there or were lost: `target`, `message`, `hint`, `rows` (how many were kept)",
+    ),
+    "asked": (
+        "object or null",
+        "what `--resume` needs to go on: `bundles`, `targets`, `threads` as they were asked for; null in older reports",
     ),
     "notes": (LIST, "sentences: what is missing, which rows are noisy"),
 }
@@ -123,13 +127,13 @@ RESULT = {
     ),
     "blocks": (
         LIST,
-        "one a round: raw durations `predict_ns`, `engine_ns`, and the machine `before` and `after` (ticks, governor, "
-        "frequency_mhz, temperature_c, load, throttled)",
+        "one a round: raw durations `predict_ns`, `engine_ns`, `decode_ns`, and the machine `before` and `after` "
+        "(ticks, governor, frequency_mhz, temperature_c, load, throttled)",
     ),
     "invalid": (
         "string or null",
         "why the durations do not count: the board was held back (bits 0 to 3 of `throttled`) before, after or within "
-        "a block",
+        "a block, or the host of a virtual machine took more than 10 % of the CPU",
     ),
     "images": (WHOLE, "place of this row's scores in the report's `images`"),
     "rss_after_load_mib": (MAYBE, "memory of the process after loading, in MiB"),

@@ -34,6 +34,8 @@ from edgebrain.files import sha256_json
 LARGEST_MARGIN = 0.5
 FEWEST_RESAMPLES, MOST_RESAMPLES = 1000, 1_000_000
 
+BUILT_IN = "built in"
+
 Part = TypeVar("Part", Margins, Sampling)
 
 
@@ -44,7 +46,12 @@ class Suite:
     name: str = "default"
     margins: Margins = field(default_factory=Margins)
     sampling: Sampling = field(default_factory=Sampling)
-    source: str = "built in"
+    source: str = BUILT_IN
+
+    @property
+    def declared(self) -> bool:
+        """Whether a person declared it."""
+        return self.source != BUILT_IN
 
     def as_json(self) -> dict[str, Any]:
         """The suite as the report holds it, with the SHA-256 of its values."""

@@ -10,6 +10,7 @@ import typer
 
 
 def bench(
+    context: typer.Context,
     bundles: Annotated[
         list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="BUNDLE")
     ] = None,
@@ -31,6 +32,10 @@ def bench(
         float | None, typer.Option(min=0.0, max=1.0, help="Margin of the mean Dice instead; 0.01 is one point.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Report of a bench of which a target was lost: measure what is missing, asked as it was."),
+    ] = None,
 ) -> None:
     """Time and score bundles on targets, and judge what they lose against the float model that they come from.
 
@@ -39,8 +44,9 @@ def bench(
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
+    from edgebrain.bench.resume import Asked, asked_again, refuse_other_slices
     from edgebrain.bench.run import run_bench
-    from edgebrain.bench.schema import refuse_unless_report
+    from edgebrain.bench.schema import read_report, refuse_unless_report
     from edgebrain.bench.slices import choose_slices
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
@@ -48,15 +54,36 @@ def bench(
 
     if json_file is not None and json_file != Path("-"):
         refuse_unless_report(json_file)
-    declared = _suite(suite, max_dice_drop)
-    chosen = _bundles(bundles or [])
-    run = run_of(chosen[0])
-    records, facts = choose_slices(run, data, split, max_images, [open_bundle(path) for path in chosen])
+    earlier = None
+    if resume is not None:
+        _refuse_beside_resume(context)
+        earlier, json_file = read_report(resume), json_file or resume
+        asked = asked_again(earlier, str(resume))
+    else:
+        declared = _suite(suite, max_dice_drop)
+        asked = Asked(
+            _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared
+        )
+    run = run_of(asked.bundles[0])
+    opened = [open_bundle(path) for path in asked.bundles]
+    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened)
+    if earlier is not None:
+        refuse_other_slices(earlier, facts, str(resume))
     with Bars() as bars:
-        report = run_bench(chosen, records, _counts(threads), queries, target or ["cpu"], facts, declared, bars.show)
+        report = run_bench(
+            asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, bars.show, earlier
+        )
     _hand_out(report, run, json_file)
     _tell_failures(report)
-    _exit_code(report, asked=suite is not None or max_dice_drop is not None)
+    _exit_code(report, asked.suite.declared)
+
+
+def _refuse_beside_resume(context: typer.Context) -> None:
+    """Raises BadParameter: an option that the report decides was given."""
+    names = [str(one.name) for one in context.command.params if one.name not in ("resume", "json_file")]
+    # By name: Typer brings a click of its own, or takes the one that is installed.
+    if any(getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" for name in names):
+        raise typer.BadParameter("asks as the report's bench did; give --json at most beside it", param_hint="--resume")
 
 
 def _suite(path: Path | None, max_dice_drop: float | None) -> Any:
@@ -119,11 +146,11 @@ def _tell_failures(report: dict[str, Any]) -> None:
         raise typer.Exit(1)
 
 
-def _exit_code(report: dict[str, Any], asked: bool) -> None:
+def _exit_code(report: dict[str, Any], declared: bool) -> None:
     """Exit 3 where a bundle fails, or where a margin was asked for and cannot be tested."""
     from edgebrain.bench.judge import failed, unjudged
 
-    missing = unjudged(report) if asked else []
+    missing = unjudged(report) if declared else []
     for name in missing:
         print(f"Failed: {name}: its float parent is not here, so its drop is not known", file=sys.stderr)
     if failed(report) or missing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from edgebrain.runtime.engines import READERS, installed
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.worker import unpack_mask
-from edgebrain.targets.worker import Slice, Worker
+from edgebrain.targets.slices import Slice, write_listing
+from edgebrain.targets.worker import Worker
 
 WORST = 20
 RULE = (
@@ -112,10 +114,11 @@ def _predicted(
     entry = source.bench["images"][row["images"]]
     kept = {score["name"]: score.get("outputs_sha256") for score in entry["scores"]}
     found = {}
-    with Worker() as worker:
+    with TemporaryDirectory(prefix="edgebrain-") as listed, Worker() as worker:
         worker.open(folder, threads=entry["threads"])
+        worker.hold(write_listing(Path(listed), [Slice.of(record.image_path, record.name) for record in records]))
         for done, record in enumerate(records, start=1):
-            (answer,) = worker.score([Slice(record.name, read(record.image_path))])
+            (answer,) = worker.score([done - 1])
             same = answer["outputs_sha256"] == kept[record.name]
             reason = None if same else f"{row['bundle']} answers other than when it was measured"
             found[record.name] = (unpack_mask(answer["mask"]), reason)

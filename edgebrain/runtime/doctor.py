@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from edgebrain.runtime.engines import LIBRARIES, READERS, installed
+from edgebrain.runtime.engines import COMPILED_FOR, LIBRARIES, READERS, installed
 from edgebrain.runtime.environment import environment
 
 
@@ -52,11 +52,12 @@ def diagnose(targets: Sequence[str], lacking: Mapping[str, str]) -> dict[str, An
     installed; targets, name -> the formats that can run there; lacking.
     """
     formats = [name for name, readers in READERS.items() if any(map(installed, readers))]
+    run_by = {target: [name for name in formats if COMPILED_FOR.get(name, "cpu") == target] for target in targets}
     return {
         "environment": environment(),
         "extras": [_extra(extra) for extra in EXTRAS],
         "engines": {name: installed(name) for name in LIBRARIES},
-        "targets": {target: formats for target in targets},
+        "targets": run_by,
         "lacking": dict(lacking),
     }
 

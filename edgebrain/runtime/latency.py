@@ -116,8 +116,14 @@ def cpu_ticks(source: Path = Path("/proc/stat")) -> dict[str, int] | None:
     return {"total": sum(fields), "steal": fields[7]} if len(fields) == 8 else None
 
 
-def steal_share(spans: Iterable[tuple[dict[str, int] | None, dict[str, int] | None]]) -> float | None:
-    """Share of the CPU time that the host took away in these spans (before, after); None where nothing was readable."""
+def steal_share(
+    spans: Iterable[tuple[dict[str, int] | None, dict[str, int] | None]], least_ticks: int = 1
+) -> float | None:
+    """Share of the CPU time that the host took away in these spans (before, after).
+
+    None where nothing was readable, or the spans are together shorter than `least_ticks` (hundredths of a second of
+    each core), so that a single tick would be a large share.
+    """
     known: list[tuple[dict[str, Any], dict[str, Any]]] = [(a, b) for a, b in spans if a is not None and b is not None]
     total = sum(after["total"] - before["total"] for before, after in known)
-    return sum(after["steal"] - before["steal"] for before, after in known) / total if total > 0 else None
+    return sum(after["steal"] - before["steal"] for before, after in known) / total if total >= least_ticks else None

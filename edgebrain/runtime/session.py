@@ -137,10 +137,12 @@ class Session:
         return resize_exact(small, shape[0], shape[1]), to_class_probabilities(raw["class"], self._ports["class"])
 
 
-def open_session(bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str = "cpu") -> Session:
+def open_session(
+    bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str | None = None
+) -> Session:
     """Open a bundle on its engine, or on the one named.
 
-    Args: threads: CPU threads of the interpreter and of OpenCV.
+    Args: threads: CPU threads of the interpreter and of OpenCV. device: as in `open_engine`.
     Raises BadBundle: hash, schema, or a model that is not its manifest's. MissingExtra: the interpreter is not
     installed. EdgebrainError: the engine does not read this format, or does not know the device.
     """

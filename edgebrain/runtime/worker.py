@@ -1,10 +1,11 @@
-"""A process that holds one session and answers JSON lines: hello, open, time, score, close.
+"""A process that holds one session and answers JSON lines: hello, open, hold, time, score, close.
 
 One line in, one line out, in order. An error is a line too: {"error", "hint"}. Whatever libraries print goes to
 stderr. The end of the input ends the process, so that none outlives the program that started it.
 
-Slices travel as the bytes of their files: {"name", "sha256", "data"?, "keep"?}, data in base64. A slice with `keep`
-is held and may be named again without data; others are dropped after use, and do not count as the model's memory.
+Slices are files on this machine. `hold` names their list, a JSON file of {"name", "file", "sha256"}; later lines name
+them by their places in it, as half-open ranges [[start, stop], ...]. Each is read when it is asked for, against its
+hash, and dropped after use, so that slices do not count as the model's memory.
 """
 
 from __future__ import annotations
@@ -14,31 +15,59 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from edgebrain.errors import EdgebrainError, WorkerFailed
-from edgebrain.files import sha256_bytes
+from edgebrain.files import read_json, sha256_bytes
 from edgebrain.runtime.environment import condition, environment, peak_rss_mib, rss_mib
 from edgebrain.runtime.latency import cpu_ticks, time_queries
 from edgebrain.runtime.session import Prediction, Session, open_session
 
-PROTOCOL = 1
+PROTOCOL = 2
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A picture on this machine. name: how errors call it. file: where it lies. sha256: of its bytes."""
+
+    name: str
+    file: Path
+    sha256: str
+
+    def read(self) -> bytes:
+        """Its bytes. Raises WorkerFailed: it is gone, or another file than the one that was listed."""
+        try:
+            data = self.file.read_bytes()
+        except OSError as problem:
+            raise WorkerFailed(f"{self.name}: {self.file}: {problem.strerror}", "measure again") from problem
+        if sha256_bytes(data) != self.sha256:
+            raise WorkerFailed(f"{self.name}: {self.file} was changed since the bench began", "measure again")
+        return data
 
 
 class WorkerState:
-    """What the worker remembers between lines: the session and the slices that it was told to keep."""
+    """What the worker remembers between lines: the session, and where its slices lie."""
 
     def __init__(self) -> None:
         self._session: Session | None = None
-        self._slices: dict[str, bytes] = {}
+        self._slices: list[Slice] = []
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one request. Raises EdgebrainError: what is asked cannot be done."""
-        commands = {"hello": self.hello, "open": self.open, "time": self.time, "score": self.score, "close": self.close}
+        commands = {
+            "hello": self.hello,
+            "open": self.open,
+            "hold": self.hold,
+            "time": self.time,
+            "score": self.score,
+            "close": self.close,
+        }
         command = commands.get(str(request.get("do")))
         if command is None:
             raise WorkerFailed(f"the worker does not know {request.get('do')!r}", f"it knows {', '.join(commands)}")
@@ -60,10 +89,17 @@ class WorkerState:
             "rss_mib": rss_mib(),
         }
 
+    def hold(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The slices of a list, by place from now on; how many there are."""
+        listing = Path(request["list"])
+        entries = read_json(listing, WorkerFailed, "measure again")
+        self._slices = [Slice(one["name"], listing.parent / one["file"], one["sha256"]) for one in entries]
+        return {"slices": len(self._slices)}
+
     def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask `warm_up` times without counting, then time `queries`, both over the slices in turn."""
         session = self._opened()
-        files = [self._file(entry) for entry in request["slices"]]
+        files = [(one.name, one.read()) for one in self._asked(request)]
         time_queries(session, files, int(request.get("warm_up", 0)))
         before = {"ticks": cpu_ticks(), **condition()}
         timed = time_queries(session, files, int(request["queries"]))
@@ -79,7 +115,7 @@ class WorkerState:
     def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Predict each slice: mask, class probabilities, hash of the raw outputs, stage times in ns."""
         session = self._opened()
-        predictions = (session.predict_file(data, name)[1] for name, data in map(self._file, request["slices"]))
+        predictions = (session.predict_file(one.read(), one.name)[1] for one in self._asked(request))
         return {"classes": list(session.classes), "slices": [_as_json(prediction) for prediction in predictions]}
 
     def close(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,18 +127,12 @@ class WorkerState:
             raise WorkerFailed("the worker has no bundle open", "send `open` first")
         return self._session
 
-    def _file(self, entry: Mapping[str, Any]) -> tuple[str, bytes]:
-        """Name and content of a slice, from the line or from memory."""
-        if "data" not in entry:
-            if entry["sha256"] not in self._slices:
-                raise WorkerFailed(f"{entry['name']}: the worker does not hold this slice", "send its data")
-            return entry["name"], self._slices[entry["sha256"]]
-        data = base64.b64decode(entry["data"])
-        if sha256_bytes(data) != entry["sha256"]:
-            raise WorkerFailed(f"{entry['name']}: the slice was damaged on its way to the worker", "measure again")
-        if entry.get("keep"):
-            self._slices[entry["sha256"]] = data
-        return entry["name"], data
+    def _asked(self, request: Mapping[str, Any]) -> Sequence[Slice]:
+        """The slices that a line names by their places."""
+        places = list(chain.from_iterable(starmap(range, request["slices"])))
+        if places and not 0 <= min(places) <= max(places) < len(self._slices):
+            raise WorkerFailed(f"the worker holds {len(self._slices)} slices, not all that were asked for", "")
+        return [self._slices[place] for place in places]
 
 
 def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from edgebrain.bundle import Bundle
 from edgebrain.errors import BadTarget
 from edgebrain.targets.file import find_file, from_login, known_files, load_file
+from edgebrain.targets.slices import Slice
 
 TARGETS: dict[str, str] = dict.fromkeys(("cpu", "gpu", "coral"), "edgebrain.targets.local")
 
@@ -47,14 +48,18 @@ class Target(Protocol):
     def engine(self, bundle: Bundle) -> str | None:
         """The engine that runs a bundle there; None where there is none."""
 
-    def prepare(self, bundles: Sequence[Bundle]) -> None:
-        """Have everything there that these bundles need. Raises EdgebrainError: host and step."""
+    def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
+        """Have everything there that these bundles need, and the slices. Raises EdgebrainError: host and step."""
 
     def start(self, bundle: Bundle) -> Popen[bytes]:
         """A worker that can open a bundle which was prepared; its pipes."""
 
     def path(self, bundle: Bundle) -> str:
         """Where a bundle lies there."""
+
+    @property
+    def listing(self) -> str:
+        """Where the list of the slices lies there, once prepared; see `Worker.hold`."""
 
     def close(self) -> None:
         """Clean up; nothing that was started is left."""

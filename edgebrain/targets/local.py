@@ -6,28 +6,29 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import edgebrain
 from edgebrain.bundle import Bundle
-from edgebrain.errors import TargetFailed
-from edgebrain.runtime.engines import READERS, installed
+from edgebrain.errors import EdgebrainError, MissingExtra, TargetFailed
+from edgebrain.runtime.engines import COMPILED_FOR, LIBRARIES, READERS, installed
+from edgebrain.runtime.engines.libedgetpu import Hold, try_out
+from edgebrain.targets.slices import LISTING, Slice, write_listing
 
-# Formats that an engine computes on a GPU (the engines tell NVIDIA from Intel, and refuse what fell back to the CPU).
-ON_GPU = ("onnx", "openvino", "keras")
-# What a device of this machine lacks, and the way out.
-LACKING = {
-    "coral": (
-        "no engine of this edgebrain runs on an Edge TPU",
-        "say what would run there: edgebrain deploy BUNDLE --target coral --check",
-    ),
+# Formats that an engine computes on a device; the engines refuse what fell back to the CPU, and tell NVIDIA from Intel.
+RUNS = {
+    "cpu": tuple(name for name in READERS if name not in COMPILED_FOR),
+    "gpu": ("onnx", "openvino", "keras"),
+    "coral": ("edgetpu",),
 }
 
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """A device of this machine: its processor, or its GPU, which `here` counts as another place."""
+    """A device of this machine: its processor, or a GPU or Edge TPU, which `here` counts as another place."""
 
     name: str = "cpu"
     here: bool = True
@@ -35,14 +36,19 @@ class LocalTarget:
     device: str = "cpu"
     emulated: bool = False
     where: str = ""
+    _folder: TemporaryDirectory[str] = field(
+        default_factory=partial(TemporaryDirectory, prefix="edgebrain-"), repr=False, compare=False
+    )
 
     def engine(self, bundle: Bundle) -> str | None:
-        """The first installed engine that reads a bundle; its first one where none is, whose absence is then told."""
-        readers = READERS.get(bundle.format, ()) if self.device == "cpu" or bundle.format in ON_GPU else ()
+        """The first installed engine that reads a bundle; its first one where none is, whose absence is then told. None
+        where the device does not run the format."""
+        readers = READERS[bundle.format] if bundle.format in RUNS[self.device] else ()
         return next(filter(installed, readers), next(iter(readers), None))
 
-    def prepare(self, bundles: Sequence[Bundle]) -> None:
-        """Nothing has to be sent."""
+    def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
+        """Nothing has to be sent: slices are read where they lie."""
+        write_listing(Path(self._folder.name), slices)
 
     def start(self, bundle: Bundle) -> subprocess.Popen[bytes]:
         """Start a worker."""
@@ -52,16 +58,33 @@ class LocalTarget:
         """Where a bundle lies."""
         return str(bundle.path.resolve())
 
+    @property
+    def listing(self) -> str:
+        """Where the list of the slices lies."""
+        return str(Path(self._folder.name, LISTING))
+
     def close(self) -> None:
-        """Nothing has to be undone."""
+        """Take the list of slices away."""
+        self._folder.cleanup()
 
 
 def open_target(name: str) -> LocalTarget:
     """This machine under the name of one of its devices. Raises TargetFailed: what is missing, in one line."""
-    if name in LACKING:
-        what, way_out = LACKING[name]
-        raise TargetFailed(f"{name}: {what}", way_out)
+    if name == "coral" and (problem := coral_lacks()) is not None:
+        raise TargetFailed(f"{name}: {problem.message}", problem.hint)
     return LocalTarget(name) if name == "cpu" else LocalTarget(name, here=False, device=name, where=f" on {name}")
+
+
+def coral_lacks() -> EdgebrainError | None:
+    """What is missing for a Coral Edge TPU on this machine; None where one was opened, in a child process."""
+    if not installed("edgetpu"):
+        return MissingExtra(*LIBRARIES["edgetpu"], "an Edge TPU")
+    try:
+        with Hold():
+            try_out()
+    except EdgebrainError as problem:
+        return problem
+    return None
 
 
 def start() -> subprocess.Popen[bytes]:

@@ -1,7 +1,8 @@
 """Runs on the device, under its bare Python 3.11 or newer: this text is sent along with each command.
 
     look FOLDER NAME ...         which parcels are there, whole: one JSON object, name -> "whole", "damaged" or "absent"
-    receive FOLDER NAME HASHES   a tar on stdin becomes FOLDER/NAME; HASHES: JSON object, file -> SHA-256
+    receive FOLDER NAME SHA256   a tar on stdin becomes FOLDER/NAME; its first file is of this hash, and a JSON object
+                                 of the others' hashes, file -> SHA-256
     remove FOLDER NAME ...       take parcels away
 
 A parcel is filled under a temporary name, every file against its hash, and renamed when whole: half of one is never
@@ -49,14 +50,14 @@ def state(parcel: Path) -> str:
         return "damaged"
 
 
-def receive(home: Path, name: str, hashes: str) -> dict[str, str]:
+def receive(home: Path, name: str, sha256: str) -> dict[str, str]:
     """Fill a parcel from stdin; nothing is left of one that does not arrive whole."""
     home.mkdir(parents=True, exist_ok=True)
     clear_dead_parts(home)
     parcel, part = home / name, home / f".part-{os.getpid()}"
     try:
         part.mkdir()
-        unpack(part, json.loads(hashes))
+        unpack(part, sha256)
         listing = {str(path.relative_to(part)): digest(path) for path in sorted(part.rglob("*")) if path.is_file()}
         (part / LISTING).write_text(json.dumps(listing))
         shutil.rmtree(parcel, ignore_errors=True)
@@ -67,10 +68,15 @@ def receive(home: Path, name: str, hashes: str) -> dict[str, str]:
     return {"path": str(parcel)}
 
 
-def unpack(part: Path, hashes: dict[str, str]) -> None:
+def unpack(part: Path, sha256: str) -> None:
     """Files from the tar, each announced and of its hash; wheels become what is in them."""
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as sent:
-        for member in sent:
+        first = sent.next()
+        announced = sent.extractfile(first).read() if first and first.isfile() else b""  # type: ignore[union-attr]
+        if hashlib.sha256(announced).hexdigest() != sha256:
+            raise ValueError("the list of hashes was damaged on its way")
+        hashes = json.loads(announced)
+        while member := sent.next():
             target = part / member.name
             if member.name not in hashes or not member.isfile() or part not in target.resolve().parents:
                 raise ValueError(f"{member.name}: was not announced")

@@ -1,7 +1,7 @@
 """A host with sshd and Python: what it lacks is sent, by hash and once; then a worker is started there.
 
-On the host lie, in one folder: `site-HASH` (an engine's wheels, unpacked), `runtime-HASH` (our code) and
-`bundles/HASH`. No pip, no network and no root are needed there.
+On the host lie, in one folder: `site-HASH` (an engine's wheels, unpacked), `runtime-HASH` (our code), `bundles/HASH`
+and `slices/HASH`. No pip, no network and no root are needed there.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from edgebrain.kit.wheels import choose_wheels, runtime_wheel, runtime_wheel_nam
 from edgebrain.runtime.engines import READERS
 from edgebrain.targets.file import TargetFile
 from edgebrain.targets.link import Link
+from edgebrain.targets.slices import LISTING, Slice, listing
 from edgebrain.targets.survey import Survey, refuse_without_room, survey
 
 ON_DEVICE = Path(__file__).with_name("on_device.py")
@@ -33,6 +34,7 @@ ON_DEVICE = Path(__file__).with_name("on_device.py")
 PACKAGES = {"litert": "ai-edge-litert", "openvino": "openvino", "onnxruntime": "onnxruntime"}
 COMMON = ("numpy", "opencv-python-headless")
 WHOLE = "whole"
+HASHES = ".hashes.json"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class SshTarget:
     _found: Survey = field(init=False)
     _sites: dict[str, str] = field(default_factory=dict)
     _runtime: str = ""
+    _slices: str = ""
 
     def __post_init__(self) -> None:
         self.link = Link(self.file)
@@ -91,15 +94,20 @@ class SshTarget:
         readers = [name for name in READERS.get(bundle.format, ()) if name in PACKAGES]
         return next((name for name in readers if self.file.engine in (None, name)), None)
 
-    def prepare(self, bundles: Sequence[Bundle]) -> None:
-        """Connect, look, and send what these bundles need and is not there.
+    def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
+        """Connect, look, and send what these bundles need and is not there, and the slices.
 
         Raises TargetFailed: the host cannot be reached or does not fit, or sending failed. NoWheels.
         """
         self.link.connect()
         self._found = survey(self.link, self.file)
         # By name: one bundle under two paths is sent once.
-        found = [*self._site_parcels(bundles), self._runtime_parcel(), *map(self._bundle_parcel, bundles)]
+        found = [
+            *self._site_parcels(bundles),
+            self._runtime_parcel(),
+            *map(self._bundle_parcel, bundles),
+            self._slices_parcel(slices),
+        ]
         parcels = {parcel.name: parcel for parcel in found}
         states = self._on_device("looking at what is there", "look", *parcels)
         missing = [parcel for parcel in parcels.values() if states[parcel.name] != WHOLE]
@@ -122,11 +130,16 @@ class SshTarget:
         """Where a bundle lies there."""
         return f"{self._found.folder}/{_bundle_name(bundle)}"
 
+    @property
+    def listing(self) -> str:
+        """Where the list of the slices lies there."""
+        return f"{self._found.folder}/{self._slices}/{LISTING}"
+
     def close(self) -> None:
         """Disconnect; where the file says so, take away what was sent."""
         try:
             if not self.file.keep and hasattr(self, "_found"):
-                self._on_device("clearing up", "remove", *self._sites.values(), self._runtime, "bundles")
+                self._on_device("clearing up", "remove", *self._sites.values(), self._runtime, "bundles", "slices")
         finally:
             self.link.close()
 
@@ -155,10 +168,22 @@ class SshTarget:
 
         return Parcel(_bundle_name(bundle), f"sending {bundle.name}", contents)
 
+    def _slices_parcel(self, slices: Sequence[Slice]) -> Parcel:
+        files = [str(place) for place, _ in enumerate(slices)]
+        entries = listing(slices, files)
+        self._slices = f"slices/{sha256_bytes(entries)}"
+
+        def contents() -> dict[str, bytes]:
+            return {LISTING: entries, **{file: one.path.read_bytes() for file, one in zip(files, slices, strict=True)}}
+
+        return Parcel(self._slices, f"sending {len(slices)} slices", contents)
+
     def _send(self, parcel: Parcel, contents: Mapping[str, bytes]) -> None:
-        hashes = {name: sha256_bytes(content) for name, content in contents.items()}
+        hashes = json.dumps({name: sha256_bytes(content) for name, content in contents.items()}).encode()
+        # The hashes go first in the tar, because a command line is too short for those of many slices.
+        sent = {HASHES: hashes, **contents}
         self._on_device(
-            parcel.step, "receive", parcel.name, json.dumps(hashes), write=lambda stream: _tar(contents, stream)
+            parcel.step, "receive", parcel.name, sha256_bytes(hashes), write=lambda stream: _tar(sent, stream)
         )
 
     def _on_device(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from types import TracebackType
@@ -17,28 +15,15 @@ from typing import IO, Any
 
 from edgebrain import errors
 from edgebrain.errors import EdgebrainError, WorkerFailed
-from edgebrain.files import sha256_bytes
 from edgebrain.targets.local import start
+from edgebrain.targets.slices import ranges
 
-PROTOCOL = 1
+PROTOCOL = 2
 # Importing a large framework on a cold disk can take minutes; a query never does.
 PATIENCE_S = 600.0
 STDERR_LINES = 5
 # ssh's own exit code, and what a shell adds to the number of the signal that ended its command.
 SSH_FAILED, SIGNALLED = 255, 128
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A picture on its way to a worker: its name and the bytes of its file."""
-
-    name: str
-    data: bytes
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the file."""
-        return sha256_bytes(self.data)
 
 
 class Worker:
@@ -48,7 +33,6 @@ class Worker:
         """process: a worker that was started, with pipes; else one on this machine. where: how errors name its host."""
         self._where = where
         self._patience_s = patience_s
-        self._kept: set[str] = set()
         self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._process: Popen[bytes] = process or start()
@@ -92,19 +76,20 @@ class Worker:
         path = str(bundle.resolve()) if isinstance(bundle, Path) else bundle
         return self._ask({"do": "open", "bundle": path, "engine": engine, "threads": threads, "device": device})
 
-    def time(self, slices: Sequence[Slice], queries: int, warm_up: int = 0, keep: bool = True) -> dict[str, Any]:
+    def hold(self, listing: Path | str) -> None:
+        """Tell it where the list of slices lies, on its own machine; later they are named by their places in it."""
+        self._ask({"do": "hold", "list": str(listing)})
+
+    def time(self, places: Sequence[int], queries: int, warm_up: int = 0) -> dict[str, Any]:
         """Ask `warm_up` times uncounted, then time queries, slices in turn.
 
-        keep: the worker holds them, so that they need not be sent again; they then count as its memory.
         Returns: predict_ns, engine_ns, decode_ns, outputs_sha256, a list each; before, after: ticks and condition.
         """
-        entries = [self._entry(one, keep) for one in slices]
-        return self._ask({"do": "time", "slices": entries, "queries": queries, "warm_up": warm_up})
+        return self._ask({"do": "time", "slices": ranges(places), "queries": queries, "warm_up": warm_up})
 
-    def score(self, slices: Sequence[Slice]) -> list[dict[str, Any]]:
+    def score(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """Predict slices: mask (see `runtime.worker.unpack_mask`), class_probabilities, outputs_sha256, stage_ns."""
-        answer = self._ask({"do": "score", "slices": [self._entry(one, keep=False) for one in slices]})
-        return list(answer["slices"])
+        return list(self._ask({"do": "score", "slices": ranges(places)})["slices"])
 
     def close(self) -> dict[str, Any]:
         """Peak memory in MiB (peak_rss_mib); the worker then ends."""
@@ -130,7 +115,7 @@ class Worker:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a line and wait for the answer. Raises the worker's own error, or WorkerFailed: it is gone or silent."""
         try:
-            self._stdin.write(json.dumps(request).encode() + b"\n")
+            self._stdin.write(json.dumps(request, separators=(",", ":")).encode() + b"\n")
             self._stdin.flush()
             line = self._answers.get(timeout=self._patience_s)
         except (BrokenPipeError, ValueError) as problem:
@@ -144,15 +129,6 @@ class Worker:
         if "error" in answer:
             raise self._told(answer)
         return answer
-
-    def _entry(self, one: Slice, keep: bool) -> dict[str, Any]:
-        """A slice as the protocol has it; without its data where the worker holds it."""
-        sha256 = one.sha256
-        if sha256 in self._kept:
-            return {"name": one.name, "sha256": sha256}
-        if keep:
-            self._kept.add(sha256)
-        return {"name": one.name, "sha256": sha256, "data": base64.b64encode(one.data).decode(), "keep": keep}
 
     def _failed(self, request: dict[str, Any], what: str) -> WorkerFailed:
         code = self._process.poll()

@@ -92,7 +92,7 @@ def answers_there(board: Server, folder: Path, bundle: Bundle, slices: Mapping[s
     target = find_target(str(board.target(folder / "deploy", "arm")))
     assert isinstance(target, SshTarget)
     try:
-        target.prepare([bundle])
+        target.prepare([bundle], [])
         command = join([*target.python(bundle), "-c", STAGES, target.path(bundle)])
         return dict(json.loads(target.link.run(command, "answering", lambda stream: _write(stream, packed(slices)))))
     finally:
@@ -115,7 +115,7 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, in
 def test_the_worker_says_what_it_runs_on(board: Server, int8: Bundle, tmp_path: Path) -> None:
     target = find_target(str(board.target(tmp_path / "deploy", "arm")))
     try:
-        target.prepare([int8])
+        target.prepare([int8], [])
         with Worker(target.start(int8), target.where) as worker:
             found = worker.hello()
             opened = worker.open(target.path(int8), target.engine(int8))
@@ -133,7 +133,7 @@ def test_wheels_of_this_machine_do_not_load_there(board: Server, int8: Bundle, t
     assert isinstance(target, SshTarget)
     (numpy,) = wheels_for(["numpy"], Place("x86_64", "2.36", "3.11"))
     try:
-        target.prepare([int8])
+        target.prepare([int8], [])
         own = join([*target.python(int8), "-c", "import numpy; print(numpy.__version__)"])
         assert target.link.run(own, "importing").strip() in numpy.name
         foreign = board.home / "foreign"
@@ -205,7 +205,7 @@ def problem_of(path: Path, bundle: Bundle) -> TargetFailed:
     target = find_target(str(path))
     try:
         with pytest.raises(TargetFailed) as caught:
-            target.prepare([bundle])
+            target.prepare([bundle], [])
     finally:
         target.close()
     return caught.value

@@ -37,7 +37,9 @@ def test_what_cannot_be_read_is_not_known() -> None:
         ),
         ([block(temperature_c=82.0)], "hot: 82 degrees"),
         ([block(governor="powersave")], "governor powersave"),
-        ([block(ticks={"total": 100, "steal": 20})], "the host took 20 % of the CPU"),
+        ([block(ticks={"total": 100, "steal": 9})], "the host took 9 % of the CPU"),
+        # Too short a row for a share: it is told, and does not decide.
+        ([block(ticks={"total": 99, "steal": 20})], "the host took 20 % of the CPU"),
         ([block(100), block(100), block(130), block(130)], "drift +30 %"),
     ],
 )
@@ -61,9 +63,18 @@ def test_a_disturbed_row_is_called_noisy_with_its_reason(blocks: list[dict[str, 
 def test_a_row_on_a_board_that_is_held_back_is_invalid_and_says_why(before: int, after: int, said: str) -> None:
     held = block(throttled=after)
     held["before"]["throttled"] = before
-    assert invalid_because([block(throttled=0), held]) == f"the board was held back ({said}) in 1 of 2 blocks"
+    assert invalid_because([block(throttled=0), held]) == (
+        f"the board was held back ({said}) in 1 of 2 blocks: mend power supply or cooling"
+    )
     (note,) = doubts([noise(held)])
-    assert note.startswith("invalid, mend power supply or cooling") and said in note
+    assert note.startswith("invalid, these durations do not count: a at 1: ") and said in note
+
+
+def test_a_row_of_which_the_host_took_more_than_a_tenth_is_invalid_and_no_longer_called_noisy() -> None:
+    stolen = [block(ticks={"total": 200, "steal": 10}), block(ticks={"total": 400, "steal": 120})]
+    assert invalid_because(stolen) == "the host took 22 % of the CPU: measure again when it is quiet"
+    (note,) = doubts([noise(*stolen)])
+    assert note.startswith("invalid, these durations do not count: a at 1: the host took 22 %")
 
 
 @pytest.mark.parametrize("throttled", [None, 0x0, 0xF0000])

@@ -61,7 +61,7 @@ def skip_scores() -> None:
     real = worker.WorkerState.score
 
     def half(self: worker.WorkerState, request: Any) -> dict[str, Any]:
-        return real(self, {**request, "slices": request["slices"][::2]})
+        return real(self, {**request, "slices": [[start, (start + stop) // 2] for start, stop in request["slices"]]})
 
     worker.WorkerState.score = half  # type: ignore[method-assign]
 

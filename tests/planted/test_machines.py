@@ -49,8 +49,11 @@ def test_a_board_short_of_power_makes_the_row_invalid(
     report = check_report(json.loads(json.dumps(measured(tmp_path))))
     assert report["environment"]["throttled"] == 0x50005
     (row,) = report["results"]
-    assert row["invalid"] == "the board was held back (under-voltage, throttled) in 1 of 1 blocks"
-    assert f"invalid, mend power supply or cooling and measure again: planted at 1: {row['invalid']}" in report["notes"]
+    assert (
+        row["invalid"]
+        == "the board was held back (under-voltage, throttled) in 1 of 1 blocks: mend power supply or cooling"
+    )
+    assert f"invalid, these durations do not count: planted at 1: {row['invalid']}" in report["notes"]
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(json.dumps(report))
     with pytest.raises(SystemExit) as ended:
@@ -84,7 +87,7 @@ PLANTED = {
     "governor": (("powersave", 1500, 50.0), (0, 0), "governor powersave: the clock may be held at its lowest"),
     "heat": (("ondemand", 1500, 85.0), (0, 0), "hot: 85 degrees"),
     "clock": (("ondemand", 600, 60.0), (0, 0), "throttled: the clock went between 1500 and 600 MHz"),
-    "host": (("ondemand", 1500, 50.0), (1000, 120), "the host took 12 % of the CPU"),
+    "host": (("ondemand", 1500, 50.0), (1000, 60), "the host took 6 % of the CPU"),
 }
 
 
@@ -101,6 +104,11 @@ def test_a_machine_that_was_not_itself_is_noisy_by_name(name: str, tmp_path: Pat
     found = blocks(fresh, condition(machine(tmp_path / "planted", *reading)), ticks)
     (note,) = doubts([row_of(found)])
     assert note == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
+
+
+def test_a_machine_whose_host_took_a_fifth_of_it_makes_the_row_invalid() -> None:
+    (note,) = doubts([row_of(blocks({}, {}, (1000, 200)))])
+    assert note.startswith("invalid, these durations do not count: planted at 1: the host took 20 % of the CPU: ")
 
 
 def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import base64
 import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -29,9 +29,13 @@ def talk(*requests: dict[str, Any] | bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in answers.getvalue().splitlines()]
 
 
-def entry(data: bytes | None = PICTURE, **more: Any) -> dict[str, Any]:
-    sent = {} if data is None else {"data": base64.b64encode(data).decode()}
-    return {"name": "a.png", "sha256": sha256_bytes(PICTURE), **sent, **more}
+def holding(folder: Path, data: bytes = PICTURE, sha256: str = "") -> dict[str, Any]:
+    """The line that has one picture held, from a list that is written for it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "0").write_bytes(data)
+    entries = [{"name": "a.png", "file": "0", "sha256": sha256 or sha256_bytes(data)}]
+    (folder / "slices.json").write_text(json.dumps(entries))
+    return {"do": "hold", "list": str(folder / "slices.json")}
 
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)))
@@ -42,16 +46,18 @@ def test_a_mask_survives_the_line(mask: np.ndarray) -> None:
 
 def test_a_conversation_gives_what_a_session_gives(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b", precision="int8")
-    hello, opened, scored, timed, closed = talk(
+    hello, opened, held, scored, timed, closed = talk(
         {"do": "hello"},
         {"do": "open", "bundle": str(bundle.path), "threads": 1},
-        {"do": "score", "slices": [entry()]},
-        {"do": "time", "slices": [entry(keep=True)], "queries": 5, "warm_up": 1},
+        holding(tmp_path / "slices"),
+        {"do": "score", "slices": [[0, 1]]},
+        {"do": "time", "slices": [[0, 1]], "queries": 5, "warm_up": 1},
         {"do": "close"},
     )
     expected = open_session(bundle).predict(bright_disc())
     (answer,) = scored["slices"]
-    assert hello["protocol"] == 1 and hello["environment"]["python"]
+    assert held == {"slices": 1}
+    assert hello["protocol"] == 2 and hello["environment"]["python"]
     assert opened["runs"]["engine"] in READERS["tflite"] and opened["manifest_sha256"] == bundle.manifest_sha256
     assert np.array_equal(unpack_mask(answer["mask"]), expected.mask)
     assert answer["class_probabilities"] == expected.class_probabilities.tolist()
@@ -65,34 +71,37 @@ def test_an_error_is_a_line_and_the_worker_goes_on(tmp_path: Path) -> None:
         b"not json",
         b"[]",
         {"do": "fly"},
-        {"do": "score", "slices": [entry()]},
+        {"do": "score", "slices": [[0, 1]]},
+        {"do": "hold", "list": str(tmp_path / "no.json")},
         {"do": "open", "bundle": str(tmp_path)},
         {"do": "hello"},
     )
-    assert ["error" in answer for answer in answers] == [True] * 5 + [False]
-    assert [answer["kind"] for answer in answers[:5]] == ["WorkerFailed"] * 4 + ["BadBundle"]
-    assert str(tmp_path) in answers[4]["error"] and answers[4]["hint"]
+    assert ["error" in answer for answer in answers] == [True] * 6 + [False]
+    assert [answer["kind"] for answer in answers[:6]] == ["WorkerFailed"] * 5 + ["BadBundle"]
+    assert str(tmp_path) in answers[5]["error"] and answers[5]["hint"]
 
 
-def test_a_slice_is_held_only_where_that_was_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("places", [[[0, 2]], [[1, 2]], [[-1, 1]]])
+def test_a_slice_that_is_not_held_is_an_error(tmp_path: Path, places: list[list[int]]) -> None:
     opening = {"do": "open", "bundle": str(tiny_bundle(tmp_path / "b").path)}
-    again = {"do": "score", "slices": [entry(data=None)]}
-    dropped = talk(opening, {"do": "score", "slices": [entry()]}, again)
-    kept = talk(opening, {"do": "score", "slices": [entry(keep=True)]}, again)
-    assert "does not hold" in dropped[-1]["error"]
-    assert kept[-1]["slices"][0]["outputs_sha256"] == kept[1]["slices"][0]["outputs_sha256"]
+    answer = talk(opening, holding(tmp_path / "slices"), {"do": "score", "slices": places})[-1]
+    assert "holds 1 slices, not all that were asked for" in answer["error"]
 
 
-def test_a_slice_that_was_damaged_on_its_way_is_refused(tmp_path: Path) -> None:
+def test_a_slice_that_was_changed_or_is_gone_is_refused_by_name(tmp_path: Path) -> None:
     opening = {"do": "open", "bundle": str(tiny_bundle(tmp_path / "b").path)}
-    assert "damaged on its way" in talk(opening, {"do": "score", "slices": [entry(PICTURE + b"!")]})[-1]["error"]
+    score = {"do": "score", "slices": [[0, 1]]}
+    changed = talk(opening, holding(tmp_path / "slices", PICTURE + b"!", sha256_bytes(PICTURE)), score)[-1]
+    assert changed["error"] == f"a.png: {tmp_path / 'slices' / '0'} was changed since the bench began"
+    held = holding(tmp_path / "slices")
+    (tmp_path / "slices" / "0").unlink()
+    assert talk(opening, held, score)[-1]["error"].endswith("No such file or directory")
 
 
 def test_a_bad_picture_is_an_error_that_names_it(tmp_path: Path) -> None:
-    bad = {"name": "b.png", "sha256": sha256_bytes(b"x"), "data": base64.b64encode(b"x").decode()}
     opening = {"do": "open", "bundle": str(tiny_bundle(tmp_path / "b").path)}
-    answer = talk(opening, {"do": "score", "slices": [bad]})[-1]
-    assert answer["kind"] == "BadImage" and answer["error"].startswith("b.png: ")
+    answer = talk(opening, holding(tmp_path / "slices", b"x"), {"do": "score", "slices": [[0, 1]]})[-1]
+    assert answer["kind"] == "BadImage" and answer["error"].startswith("a.png: ")
 
 
 def test_nothing_is_answered_after_close() -> None:

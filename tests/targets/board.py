@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 from edgebrain.bundle import Bundle
+from edgebrain.targets.slices import Slice
 from edgebrain.targets.ssh import SshTarget
-from edgebrain.targets.worker import Slice, Worker
-from tests.runtime.pictures import bright_disc, encoded
+from edgebrain.targets.worker import Worker
+from tests.runtime.pictures import bright_disc, save
 from tests.targets.processes import ends_soon
 from tests.targets.sshd import Server
-
-PICTURE = Slice("a.png", encoded(bright_disc()))
 
 
 def path_with_python(folder: Path) -> str:
@@ -31,17 +30,16 @@ def script(path: Path, text: str) -> Path:
 
 def answer_of(target: SshTarget, bundle: Bundle) -> str:
     """Prepare, start a worker there, and have it mask a picture: the hash of its raw outputs."""
-    target.prepare([bundle])
+    picture = save(bundle.path.parent / "a.png", bright_disc())
+    target.prepare([bundle], [Slice.of(picture)])
     with Worker(target.start(bundle), target.where) as worker:
         worker.open(target.path(bundle), target.engine(bundle))
-        return str(worker.score([PICTURE])[0]["outputs_sha256"])
+        worker.hold(target.listing)
+        return str(worker.score([0])[0]["outputs_sha256"])
 
 
 def sent_there(board: Server) -> set[str]:
     return {path.name for path in (board.home / ".cache/edgebrain").rglob("*") if path.is_dir()}
-
-
-# The bench
 
 
 def ends_all(board: Server) -> bool:

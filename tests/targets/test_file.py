@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgebrain.errors import BadTarget, TargetFailed
-from edgebrain.targets import TARGETS, find_target, refuse_doubles
+from edgebrain.targets import TARGETS, find_target, local, refuse_doubles
 from edgebrain.targets.file import TargetFile, from_login, load_file
 from edgebrain.targets.link import refusal
 
@@ -105,10 +105,15 @@ def test_two_targets_of_one_name_are_refused(names: list[str]) -> None:
         refuse_doubles(names)
 
 
-def test_a_coral_says_in_one_line_what_is_missing() -> None:
-    with pytest.raises(TargetFailed, match="coral: no engine of this edgebrain runs on an Edge TPU") as caught:
+def test_a_coral_says_in_one_line_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBRAIN_LIBEDGETPU", "libnowhere.so.1")
+    with pytest.raises(TargetFailed, match=r"coral: libnowhere\.so\.1: cannot be loaded") as caught:
         find_target("coral")
-    assert "--check" in caught.value.hint
+    assert "install libedgetpu" in caught.value.hint
+    monkeypatch.setattr(local, "installed", lambda name: False)
+    with pytest.raises(TargetFailed, match="coral: ai_edge_litert is not installed") as caught:
+        find_target("coral")
+    assert caught.value.hint == "pip install 'edgebrain[edge]'"
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,9 @@ def test_the_command_measures_on_a_target_of_the_deploy_folder_by_name(
 
 
 def test_a_target_that_is_not_there_is_one_line_and_the_others_results_are_written(
-    run: Path, board: Server, capsys: pytest.CaptureFixture[str]
+    run: Path, board: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("EDGEBRAIN_LIBEDGETPU", "libnowhere.so.1")
     board.target(Path("deploy"), "gone", port=free_port())
     assert code_of("--target", "cpu", "--target", "gone", "--target", "coral") == 1
     lines = capsys.readouterr().err.splitlines()
@@ -87,7 +88,7 @@ def test_a_target_that_is_not_there_is_one_line_and_the_others_results_are_writt
         f"Error: gone ({os.environ.get('USER', 'root')}@127.0.0.1): connecting: no ssh server answers there",
         "  on a Raspberry Pi: sudo systemctl enable --now ssh",
     ]
-    assert lines[first + 2].startswith("Error: coral: no engine of this edgebrain runs on an Edge TPU")
+    assert lines[first + 2].startswith("Error: coral: libnowhere.so.1: cannot be loaded")
     report = read_report(run / "bench.json")
     assert {row["target"] for row in report["results"]} == {"cpu"}
     assert [failure["target"] for failure in report["failures"]] == ["gone", "coral"]
@@ -104,7 +105,7 @@ def test_a_board_short_of_power_makes_its_rows_invalid_and_those_here_not(
     report = read_report(run / "bench.json")
     assert {row["target"]: row["invalid"] for row in report["results"]} == {
         "cpu": None,
-        "weak": "the board was held back (under-voltage, throttled) in 1 of 1 blocks",
+        "weak": "the board was held back (under-voltage, throttled) in 1 of 1 blocks: mend power supply or cooling",
     }
     assert report["environments"]["weak"]["throttled"] == 0x50005
     assert "tflite-int8 on weak at 1: the board was held back" in " ".join(report["notes"])
@@ -139,6 +140,3 @@ def test_a_gpu_that_is_not_here_is_one_line(run: Path, capsys: pytest.CaptureFix
     assert ended.value.code == 1
     lines = capsys.readouterr().err.splitlines()
     assert any(line.startswith("Error: ") and "no provider for device 'gpu'" in line for line in lines)
-
-
-# What is sent

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("few_wheels")
 def refused(path: Path, bundle: Bundle, opened: Any) -> tuple[str, str]:
     """Message and hint of a target that cannot be prepared."""
     with pytest.raises(EdgebrainError) as caught:
-        opened(path).prepare([bundle])
+        opened(path).prepare([bundle], [])
     return caught.value.message, caught.value.hint
 
 
@@ -226,7 +226,7 @@ def test_without_ssh_on_this_machine_the_package_is_named(
 def test_the_person_at_ctrl_c_leaves_no_process_there(board: Server, tmp_path: Path, opened: Any) -> None:
     bundle = tiny_bundle(tmp_path / "b")
     target = opened(board.target(tmp_path / "deploy"))
-    target.prepare([bundle])
+    target.prepare([bundle], [])
     with pytest.raises(KeyboardInterrupt), Worker(target.start(bundle), target.where) as worker:
         worker.hello()
         assert board.children()

@@ -48,7 +48,7 @@ def test_what_was_sent_is_taken_away_where_the_file_says_so(board: Server, tmp_p
     folder = tmp_path / "there"
     target = opened(board.target(tmp_path / "deploy", keep=False, folder=str(folder)))
     answer_of(target, tiny_bundle(tmp_path / "b"))
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.iterdir())) == 4
     target.close()
     assert list(folder.iterdir()) == []
 
@@ -81,7 +81,7 @@ def test_half_a_bundle_is_not_taken_for_a_whole_one(
     with proxy(board.port) as way:
         target = opened(board.target(tmp_path / "deploy", port=way.port))
         with pytest.raises(TargetFailed, match=r"board \(.*\): the connection was lost at: sending half"):
-            target.prepare([bundle])
+            target.prepare([bundle], [])
     assert ends_all(board)
     assert bundle.manifest_sha256 not in sent_there(board)
     monkeypatch.setattr(ssh, "_tar", real)
@@ -101,7 +101,7 @@ def test_a_bundle_that_was_changed_on_its_way_is_refused(
 
     monkeypatch.setattr(ssh, "_tar", changed)
     with pytest.raises(TargetFailed, match=r"sending changed: manifest\.json: was damaged on its way"):
-        opened(board.target(tmp_path / "deploy")).prepare([bundle])
+        opened(board.target(tmp_path / "deploy")).prepare([bundle], [])
     assert bundle.manifest_sha256 not in sent_there(board)
 
 
@@ -123,10 +123,7 @@ def test_a_worker_of_another_protocol_is_refused_with_its_host(
 ) -> None:
     bundle = tiny_bundle(tmp_path / "b")
     target = opened(board.target(tmp_path / "deploy"))
-    target.prepare([bundle])
+    target.prepare([bundle], [])
     monkeypatch.setattr("edgebrain.targets.worker.PROTOCOL", PROTOCOL + 1)
     with Worker(target.start(bundle), target.where) as worker, pytest.raises(WorkerFailed, match=r"on board \("):
         worker.hello()
-
-
-# What goes wrong

@@ -4,21 +4,33 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgebrain import targets
 from edgebrain.errors import BadBundle, BadImage, EdgebrainError, WorkerFailed
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.worker import unpack_mask
 from edgebrain.targets import TARGETS
-from edgebrain.targets.worker import Slice, Worker
+from edgebrain.targets.slices import Slice, ranges, write_listing
+from edgebrain.targets.worker import Worker
 from tests.runtime.pictures import bright_disc, encoded, grey
 from tests.runtime.tiny import tiny_bundle
 from tests.targets.processes import alive, ends_soon
 
-SLICES = [Slice("a.png", encoded(bright_disc())), Slice("b.png", encoded(grey()))]
+PICTURES = {"a.png": encoded(bright_disc()), "b.png": encoded(grey()), "empty.png": b""}
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Path:
+    """The list of three slices: two good ones and an empty file."""
+    for name, data in PICTURES.items():
+        (tmp_path / name).write_bytes(data)
+    return write_listing(tmp_path, [Slice.of(tmp_path / name) for name in PICTURES])
 
 
 def program(text: str) -> subprocess.Popen[bytes]:
@@ -27,17 +39,18 @@ def program(text: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-S", "-c", text], stdin=pipe, stdout=pipe, stderr=pipe)
 
 
-def test_a_worker_answers_as_a_session_does_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_worker_answers_as_a_session_does_and_leaves_no_process(tmp_path: Path, listing: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b", precision="int8")
     with Worker() as there:
         environment = there.hello()
         opened = there.open(bundle.path, threads=2)
-        timed = there.time(SLICES, 6, warm_up=2)
-        scored = there.score(SLICES)
+        there.hold(listing)
+        timed = there.time([0, 1], 6, warm_up=2)
+        scored = there.score([0, 1])
         memory = there.close()
         pid = there.pid
     session = open_session(bundle)
-    expected = [session.predict_file(one.data, one.name)[1] for one in SLICES]
+    expected = [session.predict_file(PICTURES[name], name)[1] for name in ("a.png", "b.png")]
     assert environment["python"] == sys.version.split()[0]
     assert opened["runs"]["threads"] == 2 and opened["load_ms"] > 0
     assert timed["outputs_sha256"] == [answer.outputs_sha256 for answer in expected] * 3
@@ -46,15 +59,23 @@ def test_a_worker_answers_as_a_session_does_and_leaves_no_process(tmp_path: Path
     assert not alive(pid)
 
 
-def test_errors_of_a_worker_are_our_own_and_it_goes_on(tmp_path: Path) -> None:
+def test_errors_of_a_worker_are_our_own_and_it_goes_on(tmp_path: Path, listing: Path) -> None:
     with Worker() as there:
         with pytest.raises(BadBundle) as caught:
             there.open(tmp_path)
         assert str(tmp_path) in caught.value.message and caught.value.hint
         there.open(tiny_bundle(tmp_path / "b").path)
-        with pytest.raises(BadImage, match=r"c\.png: is empty"):
-            there.score([Slice("c.png", b"")])
-        assert len(there.score(SLICES)) == 2
+        there.hold(listing)
+        with pytest.raises(BadImage, match=r"empty\.png: is empty"):
+            there.score([2])
+        assert len(there.score([1, 0])) == 2
+
+
+@given(st.lists(st.integers(0, 30)))
+def test_places_survive_as_ranges(places: list[int]) -> None:
+    found = ranges(places)
+    assert [place for start, stop in found for place in range(start, stop)] == places
+    assert all(stop != start for (_, stop), (start, _) in pairwise(found)), "neighbours are one range"
 
 
 def test_a_killed_worker_is_an_error_that_names_the_signal() -> None:

@@ -19,6 +19,7 @@ ENGINES: dict[str, str] = {
     "tflite": "edgebrain.runtime.engines.tflite",
     "openvino": "edgebrain.runtime.engines.openvino",
     "onnxruntime": "edgebrain.runtime.engines.onnxruntime",
+    "edgetpu": "edgebrain.runtime.engines.edgetpu",
     "keras": "edgebrain.model.engine",
 }
 # The library that each engine imports, and the extra that installs it.
@@ -27,6 +28,7 @@ LIBRARIES: dict[str, tuple[str, str]] = {
     "tflite": ("tflite_runtime", "tflite-runtime"),
     "openvino": ("openvino", "openvino"),
     "onnxruntime": ("onnxruntime", "onnx"),
+    "edgetpu": ("ai_edge_litert", "edge"),
     "keras": ("keras", "train"),
 }
 # Engines that read a format, best first.
@@ -34,8 +36,11 @@ READERS: dict[str, tuple[str, ...]] = {
     "tflite": ("litert", "tflite", "openvino"),
     "openvino": ("openvino",),
     "onnx": ("onnxruntime",),
+    "edgetpu": ("edgetpu",),
     "keras": ("keras",),
 }
+# Formats that one device alone runs; every other format runs on the CPU, whatever else runs it.
+COMPILED_FOR = {"edgetpu": "coral"}
 
 
 class Engine(Protocol):
@@ -58,11 +63,7 @@ def choose_engine(bundle: Bundle, name: str | None = None) -> str:
 
     Raises EdgebrainError: no such engine, or one that does not read this format. MissingExtra: not installed.
     """
-    readers = READERS.get(bundle.format, ())
-    if not readers:
-        raise EdgebrainError(
-            f"{bundle.path}: no engine here runs {bundle.format} files", "run its parent, or take it to its device"
-        )
+    readers = READERS[bundle.format]
     if name is not None and name not in readers:
         raise EdgebrainError(
             f"{bundle.path}: engine {name!r} does not read {bundle.format}", f"use --engine {' or '.join(readers)}"
@@ -74,11 +75,13 @@ def choose_engine(bundle: Bundle, name: str | None = None) -> str:
     return chosen
 
 
-def open_engine(bundle: Bundle, name: str | None = None, threads: int = 1, device: str = "cpu") -> Engine:
+def open_engine(bundle: Bundle, name: str | None = None, threads: int = 1, device: str | None = None) -> Engine:
     """Import only the interpreter that this bundle needs, and load the verified bytes in it.
 
+    device: else the one that the format is compiled for, or the CPU.
     Raises EdgebrainError or MissingExtra as `choose_engine`; BadBundle: the file is no model, or is not as its manifest
     says.
     """
-    engine: Engine = import_module(ENGINES[choose_engine(bundle, name)]).load(bundle, threads, device)
+    chosen = device or COMPILED_FOR.get(bundle.format, "cpu")
+    engine: Engine = import_module(ENGINES[choose_engine(bundle, name)]).load(bundle, threads, chosen)
     return engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,21 +17,17 @@ from edgebrain.runtime.engines.ports import check_input, known_device, match_out
 class TFLiteEngine:
     """A TFLite model in an interpreter."""
 
-    def __init__(self, interpreter: Any, bundle: Bundle, name: str, package: str, threads: int) -> None:
+    def __init__(self, interpreter: Any, bundle: Bundle, package: str, facts: Mapping[str, Any]) -> None:
+        """package: as pip calls the interpreter. facts: what `describe` says, but the version and the precision."""
         self._interpreter = interpreter
         self._input = int(interpreter.get_input_details()[0]["index"])
         details = {detail["name"]: detail for detail in interpreter.get_output_details()}
         ports = match_outputs(bundle, {tensor: _port(detail) for tensor, detail in details.items()})
         self._outputs = {role: int(details[port.tensor]["index"]) for role, port in ports.items()}
         self._package = package
-        self._facts = {
-            "engine": name,
-            "device": "cpu",
-            # Float16 is how weights are stored; the kernels widen them and compute in float32.
-            "precision": "float32" if bundle.precision == "float16" else bundle.precision,
-            "delegate": _delegate(interpreter),
-            "threads": threads,
-        }
+        # Float16 is how weights are stored; the kernels widen them and compute in float32.
+        precision = "float32" if bundle.precision == "float16" else bundle.precision
+        self._facts = {**facts, "precision": precision}
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Map one input tensor to one raw array per output role."""
@@ -53,16 +49,26 @@ def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads
     Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
     """
     known_device(name, device)
-    if "model.tflite" not in bundle.contents:
-        raise BadBundle(f"{bundle.path}: holds no model.tflite", "export it again with `edgebrain quantize`")
+    loaded = load_file(interpreter, bundle, "model.tflite", name, threads)
+    facts = {"engine": name, "device": "cpu", "delegate": _delegate(loaded), "threads": threads}
+    return TFLiteEngine(loaded, bundle, package, facts)
+
+
+def load_file(interpreter: Any, bundle: Bundle, file: str, name: str, threads: int) -> Any:
+    """An interpreter, ready to answer, on one of the bundle's files. name: how errors call the engine.
+
+    Raises BadBundle: there is no such file, the bytes are no model, or not the manifest's.
+    """
+    if file not in bundle.contents:
+        raise BadBundle(f"{bundle.path}: holds no {file}", "export it again with `edgebrain quantize`")
     try:
         with _hushed():
-            loaded = interpreter(model_content=bundle.contents["model.tflite"], num_threads=threads)
+            loaded = interpreter(model_content=bundle.contents[file], num_threads=threads)
             loaded.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise no_model(bundle, name, problem) from problem
     check_input(bundle, _port(loaded.get_input_details()[0]))
-    return TFLiteEngine(loaded, bundle, name, package, threads)
+    return loaded
 
 
 @contextmanager

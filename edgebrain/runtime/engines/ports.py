@@ -50,14 +50,16 @@ def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
 def known_device(engine: str, device: str, known: Iterable[str] = ("cpu",)) -> None:
     """Raises EdgebrainError: an engine was asked for a device that it does not know."""
     if device not in known:
-        raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", "use --target cpu")
+        raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", f"use --target {' or '.join(known)}")
 
 
-def fell_back(bundle: Bundle, engine: str, device: str, what: str) -> EdgebrainError:
+def fell_back(
+    bundle: Bundle, engine: str, device: str, what: str, way_out: str = "measure this bundle with --target cpu"
+) -> EdgebrainError:
     """The error for a model that ran, in part or as a whole, elsewhere than asked."""
     return EdgebrainError(
         f"{bundle.path}: {engine} was asked for device {device!r}, and {what}",
-        "a duration of it would be of two devices: measure this bundle with --target cpu",
+        f"a duration of it would be of another device: {way_out}",
     )
 
 

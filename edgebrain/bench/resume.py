@@ -1,0 +1,113 @@
+"""A bench whose target was lost goes on: what its report holds of each target becomes lanes again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebrain.bench.lane import Lane
+from edgebrain.bench.place import Place
+from edgebrain.bench.schema import machines
+from edgebrain.bench.suite import Suite
+from edgebrain.bundle import Bundle
+from edgebrain.errors import BadReport
+from edgebrain.evaluation.scores import ImageScore
+from edgebrain.evaluation.verdict import Margins, Sampling
+
+ANEW = "measure anew, without --resume"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a bench is asked for. threads: empty for the targets' own. data: None for the run's own. slices: how many of
+    the side are taken, None for all."""
+
+    bundles: list[Path]
+    targets: list[str]
+    threads: list[int]
+    queries: int
+    data: Path | None
+    split: str
+    slices: int | None
+    suite: Suite
+
+
+def asked_for(bundles: Sequence[Path], targets: Sequence[str], threads: Sequence[int]) -> dict[str, Any]:
+    """What a report keeps of it; the rest stands in its protocol, data and suite."""
+    return {
+        "bundles": [str(path.absolute()) for path in bundles],
+        "targets": list(targets),
+        "threads": list(threads),
+    }
+
+
+def asked_again(report: Mapping[str, Any], name: str) -> Asked:
+    """What to ask for again. Raises BadReport: nothing is left to measure, or it does not say what was asked."""
+    asked = report.get("asked")
+    if asked is None:
+        raise BadReport(f"{name}: does not say what was asked for, it is older than --resume", ANEW)
+    if not report["failures"]:
+        raise BadReport(f"{name}: nothing is left to measure, no target failed", ANEW)
+    suite = report["suite"]
+    return Asked(
+        [Path(path) for path in asked["bundles"]],
+        asked["targets"],
+        asked["threads"],
+        report["protocol"]["queries"],
+        Path(report["data"]["path"]),
+        report["data"]["split"],
+        report["data"]["slices"],
+        Suite(suite["name"], Margins(**suite["margins"]), Sampling(**suite["sampling"]), suite["source"]),
+    )
+
+
+def refuse_other_slices(report: Mapping[str, Any], facts: Mapping[str, Any], name: str) -> None:
+    """Raises BadReport: the slices of that side are not those that were measured on."""
+    if facts["names_sha256"] != report["data"]["names_sha256"]:
+        raise BadReport(f"{name}: {facts['path']} no longer holds the slices that were measured on", ANEW)
+
+
+def take_up(place: Place, earlier: Mapping[str, Any] | None, bundles: Sequence[Bundle]) -> None:
+    """Give a place what an earlier report holds of it. Raises BadReport: a bundle was changed since."""
+    if earlier is None:
+        return
+    rows = [row for row in earlier["results"] if row["target"] == place.name]
+    if not rows:
+        return
+    scores: dict[int, tuple[list[ImageScore], dict[str, str]]] = {}
+    place.lanes = [_lane(row, earlier, place, bundles, scores) for row in rows]
+    place.rounds = max(len(lane.blocks) for lane in place.lanes)
+    place.done = all(failure["target"] != place.name for failure in earlier["failures"])
+    if place.done:
+        place.notes = [note for note in earlier["notes"] if f": not measured on {place.name}" in note]
+
+
+def _lane(
+    row: Mapping[str, Any],
+    report: Mapping[str, Any],
+    place: Place,
+    bundles: Sequence[Bundle],
+    scores: dict[int, tuple[list[ImageScore], dict[str, str]]],
+) -> Lane:
+    """scores: those read so far, by their place in the report: rows that share them go on sharing them."""
+    bundle = next((one for one in bundles if one.manifest_sha256 == row["manifest_sha256"]), None)
+    if bundle is None:
+        raise BadReport(f"{row['path']}: is not the bundle that was measured: it was written again since", ANEW)
+    if row["images"] not in scores:
+        entries = report["images"][row["images"]]["scores"]
+        judged = [ImageScore.from_json(entry) for entry in entries]
+        scores[row["images"]] = judged, {entry["name"]: entry["outputs_sha256"] for entry in entries}
+    judged, outputs = scores[row["images"]]
+    return Lane(
+        bundle,
+        row["threads"],
+        None,
+        {"runs": row["runs"], "load_ms": row["load_ms"], "rss_mib": row["rss_after_load_mib"]},
+        machines(report)[place.name],
+        blocks=list(row["blocks"]),
+        scores=judged,
+        outputs=outputs,
+        peak_rss_mib=row["peak_rss_mib"],
+    )
