@@ -15,10 +15,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """
     from edgebrain.report.doctor import as_text
     from edgebrain.runtime.doctor import diagnose
-    from edgebrain.targets.local import LACKING
+    from edgebrain.targets.local import coral_lacks
 
     # A GPU shows itself only to an engine with a model, so that the bench is who says what is missing.
     lacking = {"gpu": "not looked for; edgebrain bench --target gpu says what is missing"}
-    lacking |= {name: f"{what}; {way_out}" for name, (what, way_out) in LACKING.items()}
-    findings = diagnose(["cpu"], lacking)
+    coral = coral_lacks()
+    lacking |= {} if coral is None else {"coral": f"{coral.message}; {coral.hint}"}
+    findings = diagnose(["cpu"] if coral else ["cpu", "coral"], lacking)
     print(json.dumps(findings, indent=1) if as_json else as_text(findings))

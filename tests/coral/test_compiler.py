@@ -11,8 +11,9 @@ import pytest
 from edgebrain.bundle import open_bundle
 from edgebrain.cli import main
 from edgebrain.coral.compiler import INSTALL, PROGRAM, compile_bundle, parse_log
-from edgebrain.errors import CannotWrite, CompilerFailed, EdgebrainError
+from edgebrain.errors import BadBundle, CannotWrite, CompilerFailed
 from edgebrain.runtime.session import open_session
+from tests.bench.shelf import records
 from tests.runtime.tiny import tiny_bundle
 
 LOGS = Path(__file__).parent / "logs"
@@ -84,7 +85,7 @@ def test_a_compiled_file_becomes_a_bundle_whose_parent_is_known(
     assert opened.manifest["edgetpu"]["mapped"] == 106
     with pytest.raises(CannotWrite, match="already exists"):
         compile_bundle(parent, tmp_path / "compiled")
-    with pytest.raises(EdgebrainError, match="no engine here runs edgetpu files"):
+    with pytest.raises(BadBundle, match="edgetpu cannot load the model"):
         open_session(opened)
 
 
@@ -173,12 +174,15 @@ def test_an_unknown_target_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "target 'moon' is not known" in capsys.readouterr().err
 
 
-def test_a_compiled_bundle_beside_the_others_does_not_stop_a_bench(
+def test_a_compiled_bundle_beside_the_others_is_left_out_of_a_bench_on_the_cpu_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgebrain.bench.lineage import bundles_at
+    from edgebrain.bench.run import run_bench
 
     stand_in(tmp_path, monkeypatch, "yolov7-1672")
     bundle = tiny_bundle(tmp_path / "bundles" / "int8", precision="int8")
     compile_bundle(bundle, tmp_path / "bundles" / "int8-edgetpu")
-    assert bundles_at(tmp_path / "bundles") == [bundle.path]
+    report = run_bench(bundles_at(tmp_path / "bundles"), records(tmp_path, 1, 1), [1], 7)
+    assert [row["bundle"] for row in report["results"]] == ["int8"]
+    assert "int8-edgetpu: not measured on cpu, no engine there reads edgetpu" in report["notes"]
