@@ -32,7 +32,7 @@ class Lane:
     worker: None for a lane that only keeps what an earlier bench measured. opened: the worker's answer to `open`.
     blocks: its answers to `time`. timed_names: the slices that this worker was timed with. scores: one a slice scored.
     outputs: hash of the raw outputs by slice name; both empty until scored. where: how errors name another machine.
-    places: of the slices, by name, in the list that the worker holds.
+    places: of the slices, by name, in the list that the worker holds. throughput: one a batch size, on a GPU.
     """
 
     bundle: Bundle
@@ -47,6 +47,7 @@ class Lane:
     peak_rss_mib: float | None = None
     where: str = ""
     places: dict[str, int] = field(default_factory=dict)
+    throughput: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def start(cls, bundle: Bundle, threads: int, worker: Worker, target: Target, records: Sequence[Record]) -> Lane:
@@ -85,7 +86,7 @@ class Lane:
         """Predict every record there and judge the masks here. told: how many are done, after each batch."""
         for batch in _batches(records, SCORED_AT_ONCE):
             answers = self._asked.score([self.places[record.name] for record in batch])
-            self._refuse_skipped(len(answers), len(batch))
+            self.refuse_skipped(len(answers), len(batch))
             for record, answer in zip(batch, answers, strict=True):
                 self.outputs[record.name] = answer["outputs_sha256"]
                 self.scores.append(self._judge(record, answer))
@@ -96,7 +97,7 @@ class Lane:
         warm_up = SETTLE if self.timed_names else WARM_UP
         places = [self.places[record.name] for record in records]
         self.blocks.append(self._asked.time(places, len(records), warm_up))
-        self._refuse_skipped(len(self.blocks[-1]["outputs_sha256"]), len(records))
+        self.refuse_skipped(len(self.blocks[-1]["outputs_sha256"]), len(records))
         self.timed_names += [record.name for record in records]
 
     @property
@@ -141,7 +142,8 @@ class Lane:
     def _who(self) -> str:
         return f"{self.bundle.name}{self.where}, {self.threads} threads"
 
-    def _refuse_skipped(self, answered: int, asked: int) -> None:
+    def refuse_skipped(self, answered: int, asked: int) -> None:
+        """Raises AnswersDiffer: so many slices were asked for, and others were answered."""
         if answered != asked:
             raise AnswersDiffer(
                 f"{self._who}: skipped: {answered} answers to {asked} slices",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgebrain.bench.lane import Lane
+from edgebrain.bench.throughput import BATCHES, throughput
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadBundle, EdgebrainError, TargetFailed, WorkerFailed
@@ -100,6 +101,8 @@ class Place:
                 self._share_scores(records, progress)
                 for lane in self.lanes:
                     lane.close()
+            if self.timed and self.target is not None and self.target.device == "gpu":
+                self._time_together([record.name for record in timed], queries, progress)
         except EdgebrainError as problem:
             self.problem = problem
             self.lanes = self._whole(len(records), kept) if isinstance(problem, LOST) else []
@@ -175,6 +178,18 @@ class Place:
                     lane.time(block)
             self.rounds = turn + 1
             progress(f"timing{where}", turn + 1, rounds)
+
+    def _time_together(self, names: Sequence[str], queries: int, progress: Progress) -> None:
+        """Each lane at each batch size; what cannot be measured is a note, and the rest stands."""
+        assert self.target is not None, "measured before"
+        asked = [(lane, batch) for lane in self.lanes for batch in BATCHES]
+        for done, (lane, batch) in enumerate(asked):
+            progress(f"throughput on {self.name}", done, len(asked))
+            try:
+                lane.throughput.append(throughput(lane, self.target, batch, names, queries))
+            except EdgebrainError as problem:
+                self.notes.append(f"{lane.bundle.name}: no throughput at batch {batch}: {problem.message}")
+        progress(f"throughput on {self.name}", len(asked), len(asked))
 
     def _share_scores(self, records: Sequence[Record], progress: Progress) -> None:
         """Give every lane its scores: another thread count's, where the outputs were the same to the byte, else its

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from edgebrain.bench.throughput import per_second
 from edgebrain.errors import BadData, BadReport
 from edgebrain.evaluation.scores import FIGURES, ImageScore, group_means, summarise
 from edgebrain.evaluation.verdict import outcome_of, worst_of
@@ -31,6 +32,9 @@ def check_figures(report: Mapping[str, Any], name: str = "report") -> None:
         for key in FIGURES:
             _same(row[key], found[key], f"{where}.{key}")
             _same(row["slice_means"].get(key), found["slice_means"][key], f"{where}.slice_means.{key}")
+        for number, entry in enumerate(row.get("throughput") or ()):
+            computed_rate = per_second(entry["slices"], entry["call_ns"])
+            _same(entry["slices_per_s"], computed_rate, f"{where}.throughput[{number}].slices_per_s", "durations")
         _check_drop(row, report["results"], where)
         _check_outcome(row["verdict"], report["suite"]["margins"], where)
 
@@ -87,10 +91,10 @@ def _check_drop(row: Mapping[str, Any], rows: list[Mapping[str, Any]], where: st
             _same(comparison["drop"], row["drop"][measure], f"{where}.verdict: drop of {measure}")
 
 
-def _same(stated: float | None, computed: float | None, where: str) -> None:
+def _same(stated: float | None, computed: float | None, where: str, by: str = "scores") -> None:
     if stated is None or computed is None:
         equal = stated is computed
     else:
         equal = math.isclose(stated, computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     if not equal:
-        raise BadReport(f"{where} is {stated}, but its scores give {computed}", HINT)
+        raise BadReport(f"{where} is {stated}, but its {by} give {computed}", HINT)

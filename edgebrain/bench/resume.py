@@ -36,11 +36,7 @@ class Asked:
 
 def asked_for(bundles: Sequence[Path], targets: Sequence[str], threads: Sequence[int]) -> dict[str, Any]:
     """What a report keeps of it; the rest stands in its protocol, data and suite."""
-    return {
-        "bundles": [str(path.absolute()) for path in bundles],
-        "targets": list(targets),
-        "threads": list(threads),
-    }
+    return {"bundles": list(map(str, bundles)), "targets": list(targets), "threads": list(threads)}
 
 
 def asked_again(report: Mapping[str, Any], name: str) -> Asked:
@@ -110,4 +106,5 @@ def _lane(
         scores=judged,
         outputs=outputs,
         peak_rss_mib=row["peak_rss_mib"],
+        throughput=list(row.get("throughput") or ()),
     )

@@ -194,6 +194,7 @@ def _row(place: Place, lane: Lane, root: Lane | None, twin: Lane | None) -> dict
         **lane.timing(),
         "rss_after_load_mib": lane.opened["rss_mib"] if real else None,
         "peak_rss_mib": lane.peak_rss_mib if real else None,
+        "throughput": lane.throughput or None,
         **group_means(lane.scores),
         "slice_means": {name: quality[name] for name in FIGURES},
         "macro_f1": quality["macro_f1"],

@@ -21,7 +21,7 @@ MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # Added after this schema's first report: one that was written before reads as if it held null.
-LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop", "asked")
+LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop", "asked", "throughput")
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
@@ -119,6 +119,7 @@ RESULT = {
     "engine_ms": (OBJECT, "the interpreter alone"),
     "decode_ms": (OBJECT, "file bytes to slice, before the query"),
     "throughput_per_s": (MAYBE, "slices a second, one after the other: 1000 / mean latency"),
+    "throughput": ("list or null", "several slices in one call of the engine, one a batch size, see below; on a GPU"),
     "queries": (WHOLE, "timed queries"),
     "noise": (
         OBJECT,
@@ -191,6 +192,19 @@ PERCENTILES = {
     "p99": (MAYBE, "the same; null with fewer than 662 queries"),
     "mean": (MAYBE, "arithmetic mean"),
 }
+THROUGHPUT = {
+    "batch": (WHOLE, "slices in a call"),
+    "slices": (WHOLE, "slices asked for, after 10 uncounted calls"),
+    "slices_per_s": (NUMBER, "`slices` / sum of `call_ns`"),
+    "slices_differing": (WHOLE, "different slices with other raw outputs than the scored ones"),
+    "call_ns": (
+        LIST,
+        "raw durations, in ns: slices in memory to masks and classes, that is transform of each, one call of the "
+        "engine with the copies to the device and back, back-transform of each",
+    ),
+    "before": (OBJECT, "the machine before, as in `blocks`"),
+    "after": (OBJECT, "and after"),
+}
 SECTIONS = {
     "The report": REPORT,
     "environment": ENVIRONMENT,
@@ -201,6 +215,7 @@ SECTIONS = {
     "verdict": VERDICT,
     "comparisons": COMPARISON,
     "latency_ms, engine_ms, decode_ms": PERCENTILES,
+    "throughput": THROUGHPUT,
 }
 TYPES: dict[str, tuple[type, ...]] = {
     NUMBER: (int, float),
@@ -287,6 +302,8 @@ def _check_row(row: Any, where: str) -> None:
     for key in ("latency_ms", "engine_ms", "decode_ms"):
         _check(row[key], PERCENTILES, f"{where}.{key}")
     _check(row["drop"], {"dice": (MAYBE, ""), "accuracy": (MAYBE, "")}, f"{where}.drop")
+    for place, entry in enumerate(row.get("throughput") or ()):
+        _check(entry, THROUGHPUT, f"{where}.throughput[{place}]")
     _check(row["verdict"], VERDICT, f"{where}.verdict")
     for place, comparison in enumerate(row["verdict"]["comparisons"]):
         _check(comparison, COMPARISON, f"{where}.verdict.comparisons[{place}]")

@@ -97,7 +97,10 @@ class Link:
         file = self._file
         config = ["-F", os.fspath(file.config)] if file.config else []
         port = ["-p", str(file.port)] if file.port else []
-        shared = ["-T", "-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes", "-S", os.fspath(self._socket)]
+        shared = ["-T", "-S", os.fspath(self._socket)]
+        # Compressed, because most of what a later bench sends is text that says much the same.
+        for option in ("BatchMode=yes", "ClearAllForwardings=yes", "Compression=yes"):
+            shared += ["-o", option]
         return ["ssh", *config, *port, *shared, *options, "--", file.login, *command]
 
     def _lost(self, step: str, words: str) -> TargetFailed:

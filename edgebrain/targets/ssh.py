@@ -10,8 +10,6 @@ import io
 import json
 import tarfile
 import zipfile
-import zlib
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,7 +188,7 @@ class SshTarget:
         self, step: str, command: str, *words: str, write: Callable[[IO[bytes]], None] = lambda stream: None
     ) -> dict[str, Any]:
         """The answer of a command of `on_device.py`. Raises TargetFailed: its own error, or no answer."""
-        line = join([self._found.python, "-I", "-c", _packed(ON_DEVICE), command, self._found.folder, *words])
+        line = join([self._found.python, "-I", "-c", ON_DEVICE.read_text(), command, self._found.folder, *words])
         said = self.link.run(line, step, write)
         answer = dict(json.loads(said.splitlines()[-1] if said.strip() else '{"error": "no answer"}'))
         if "error" in answer:
@@ -208,12 +206,6 @@ def open_target(file: TargetFile) -> SshTarget:
 
 def _bundle_name(bundle: Bundle) -> str:
     return f"bundles/{bundle.manifest_sha256}"
-
-
-def _packed(program: Path) -> str:
-    """A program as one short line of Python: it is sent each time, also where nothing else has to be."""
-    packed = b64encode(zlib.compress(program.read_bytes(), 9)).decode()
-    return f"import base64,zlib;exec(zlib.decompress(base64.b64decode('{packed}')))"
 
 
 def _room(contents: Mapping[str, bytes]) -> int:

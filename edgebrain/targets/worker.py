@@ -69,12 +69,18 @@ class Worker:
         return dict(answer["environment"])
 
     def open(
-        self, bundle: Path | str, engine: str | None = None, threads: int = 1, device: str = "cpu"
+        self,
+        bundle: Path | str,
+        engine: str | None = None,
+        threads: int = 1,
+        device: str | None = None,
+        at_once: int = 1,
     ) -> dict[str, Any]:
         """Open a bundle: load_ms, runs (what really runs), manifest_sha256, rss_mib. bundle: a path as text is one on
-        the worker's own machine."""
+        the worker's own machine. device: as in `open_engine`. at_once: slices that one call answers."""
         path = str(bundle.resolve()) if isinstance(bundle, Path) else bundle
-        return self._ask({"do": "open", "bundle": path, "engine": engine, "threads": threads, "device": device})
+        asked = {"engine": engine, "threads": threads, "device": device, "at_once": at_once}
+        return self._ask({"do": "open", "bundle": path, **asked})
 
     def hold(self, listing: Path | str) -> None:
         """Tell it where the list of slices lies, on its own machine; later they are named by their places in it."""
@@ -86,6 +92,13 @@ class Worker:
         Returns: predict_ns, engine_ns, decode_ns, outputs_sha256, a list each; before, after: ticks and condition.
         """
         return self._ask({"do": "time", "slices": ranges(places), "queries": queries, "warm_up": warm_up})
+
+    def together(self, places: Sequence[int], calls: int, warm_up: int = 0) -> dict[str, Any]:
+        """Call `warm_up` times uncounted, then time calls, each for as many slices as were opened for, in turn.
+
+        Returns: call_ns, one a call; outputs_sha256, one a slice; before, after: ticks and condition.
+        """
+        return self._ask({"do": "together", "slices": ranges(places), "calls": calls, "warm_up": warm_up})
 
     def score(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """Predict slices: mask (see `runtime.worker.unpack_mask`), class_probabilities, outputs_sha256, stage_ns."""

@@ -1,0 +1,157 @@
+"""A bench goes on after its target was lost: what was measured is kept, and only the rest is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebrain.bench import lane, slices
+from edgebrain.bench.schema import read_report
+from edgebrain.cli import main
+from tests.bench.shelf import run_in_working_folder
+from tests.runtime.pictures import bright_disc, save
+from tests.targets.sshd import Server, free_port, proxy
+
+pytestmark = pytest.mark.usefixtures("few_wheels")
+BENCH = ["bench", "runs/run/bundles/tflite-int8", "--queries", "100"]
+ROUNDS = 4
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run in the working folder, whose data set needs no reader."""
+    return run_in_working_folder(tmp_path, monkeypatch)
+
+
+def code_of(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([*map(str, words)])
+    return int(caught.value.code or 0)
+
+
+def losing(monkeypatch: pytest.MonkeyPatch, lose: Callable[[Any], None], after: int) -> None:
+    """Lose a target over ssh before so many blocks of it were timed."""
+    real, blocks = lane.Lane.time, count()
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        if self.where and next(blocks) == after:
+            lose(self)
+        real(self, block)
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+
+
+def rows_of(report: dict[str, Any], target: str) -> list[dict[str, Any]]:
+    return [row for row in report["results"] if row["target"] == target]
+
+
+@pytest.fixture
+def lost(run: Path, board: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The report of a bench of this machine and a board that was lost in its third round."""
+    with proxy(board.port) as way, monkeypatch.context() as patch:
+        board.target(Path("deploy"), port=way.port)
+        losing(patch, lambda _: way.cut(), after=5)
+        assert code_of(*BENCH, "--target", "cpu", "--target", "board") == 1
+    report = read_report(run / "bench.json")
+    assert [len(row["blocks"]) for row in rows_of(report, "board")] == [3, 2]
+    board.target(Path("deploy"))
+    return report
+
+
+def test_it_goes_on_with_the_block_that_was_not_measured_and_nothing_is_measured_twice(
+    run: Path, lost: dict[str, Any]
+) -> None:
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 0
+    whole = read_report(run / "bench.json")
+    assert whole["failures"] == [] and not any("failed" in note for note in whole["notes"])
+    assert rows_of(whole, "cpu") == rows_of(lost, "cpu"), "measured to the end before"
+    for before, after in zip(rows_of(lost, "board"), rows_of(whole, "board"), strict=True):
+        kept = before["blocks"]
+        assert after["blocks"][: len(kept)] == kept and len(after["blocks"]) == ROUNDS
+        assert after["queries"] == 100 and after["device_drop"]["slices_differing"] == 0
+    assert whole["images"] == lost["images"]
+    assert whole["protocol"]["rounds"] == ROUNDS
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1, "nothing is left"
+
+
+def test_a_target_that_was_not_there_at_first_is_measured_later(
+    run: Path, board: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board.target(Path("deploy"), port=free_port())
+    assert code_of(*BENCH, "--target", "cpu", "--target", "board", "--json", "kept.json") == 1
+    assert rows_of(read_report(Path("kept.json")), "board") == []
+    # Still gone: the rows that were kept are kept again.
+    assert code_of("bench", "--resume", "kept.json") == 1
+    assert len(rows_of(read_report(Path("kept.json")), "cpu")) == 2
+    board.target(Path("deploy"))
+    assert code_of("bench", "--resume", "kept.json", "--json", "whole.json") == 0
+    whole = read_report(Path("whole.json"))
+    assert [row["queries"] for row in rows_of(whole, "board")] == [100, 100]
+    assert read_report(run / "bench.json") == whole
+
+
+def test_lost_once_more_it_keeps_what_both_have_measured(
+    run: Path, lost: dict[str, Any], board: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(one: lane.Lane) -> None:
+        for pid in board.children():
+            if b"edgebrain.runtime\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        losing(patch, kill, after=1)
+        assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    again = read_report(run / "bench.json")
+    assert [len(row["blocks"]) for row in rows_of(again, "board")] == [3, 3]
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 0
+    whole = rows_of(read_report(run / "bench.json"), "board")
+    assert [len(row["blocks"]) for row in whole] == [ROUNDS, ROUNDS]
+
+
+def test_a_bundle_that_was_written_again_is_refused(run: Path, lost: dict[str, Any], capsys: Any) -> None:
+    manifest = run / "bundles" / "tflite-int8" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "name": "another"}))
+    before = (run / "bench.json").read_bytes()
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    assert capsys.readouterr().err.splitlines()[-2].startswith("Error: ")
+    assert (run / "bench.json").read_bytes() == before
+
+
+def test_slices_that_are_no_longer_there_are_refused(
+    run: Path, lost: dict[str, Any], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = slices.open_dataset
+    monkeypatch.setattr(slices, "open_dataset", lambda path: replace(real(path), records=real(path).records[1:]))
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    assert "no longer holds the slices that were measured on" in capsys.readouterr().err
+
+
+def test_a_board_with_other_libraries_does_not_go_on_a_row(run: Path, lost: dict[str, Any], capsys: Any) -> None:
+    path = run / "bench.json"
+    report = json.loads(path.read_text())
+    report["environments"]["board"]["versions"]["numpy"] = "1.0"
+    path.write_text(json.dumps(report))
+    assert code_of("bench", "--resume", str(path)) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the machine is not what it was when the bench began" in said and "without --resume" in said
+    assert [len(row["blocks"]) for row in rows_of(read_report(path), "board")] == [3, 2], "nothing is lost"
+
+
+def test_slices_whose_files_changed_give_other_answers_and_end_it(run: Path, lost: dict[str, Any], capsys: Any) -> None:
+    save(Path("data/t0.png"), bright_disc(64, 60)[::-1] // 2)
+    code_of("bench", "--resume", "runs/run/bench.json")
+    assert "timed queries were not answered as scored slices were" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--queries", "20"], ["--target", "cpu"], ["runs/run/float"]])
+def test_what_the_report_decides_is_not_asked_for_again(run: Path, words: list[str], capsys: Any) -> None:
+    assert code_of("bench", "--resume", "bench.json", *words) == 2
+    assert "asks as the report's bench did" in " ".join(capsys.readouterr().err.replace("│", " ").split())
