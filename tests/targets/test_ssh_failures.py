@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,24 @@ def impostor(folder: Path) -> Path:
     record = folder / "known"
     record.write_text("loopback " + key.with_suffix(".pub").read_text())
     return record
+
+
+def test_a_network_without_a_way_to_the_host_is_said(tmp_path: Path) -> None:
+    asks = (
+        "from edgebrain.targets import find_target\nfrom edgebrain.errors import TargetFailed\n"
+        "target = find_target('pi@192.0.2.7')\n"
+        "try:\n    target.prepare([], [])\n"
+        "except TargetFailed as problem:\n    print(problem.message, problem.hint, sep='\\n')\n"
+        "target.close()"
+    )
+    # A network of its own, with no interface that is up: as a laptop whose Wi-Fi is off.
+    done = subprocess.run(["unshare", "-rn", sys.executable, "-c", asks], capture_output=True, text=True)
+    if "unshare" in done.stderr:
+        pytest.skip(f"a network of its own cannot be had here: {done.stderr.strip()}")
+    assert done.stdout.splitlines() == [
+        "pi@192.0.2.7: connecting: there is no route to it",
+        "check cable, Wi-Fi and address",
+    ], done.stderr
 
 
 def test_a_host_that_asks_for_a_password_is_told_from_one_that_refuses_the_key(tmp_path: Path, opened: Any) -> None:
