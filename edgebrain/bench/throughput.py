@@ -1,4 +1,4 @@
-"""Slices a second where several are answered in one call, as a GPU is asked; each answer held against the scored one."""
+"""Slices a second where several are answered in one call, as a GPU is asked; each answer is held against the scored."""
 
 from __future__ import annotations
 
@@ -35,12 +35,7 @@ def throughput(lane: Lane, target: Target, batch: int, names: Sequence[str], que
     return {
         "batch": batch,
         "slices": len(asked),
-        "slices_per_s": per_second(len(asked), answer["call_ns"]),
+        "slices_per_s": 1e9 * len(asked) / sum(answer["call_ns"]),
         "slices_differing": len({name for name, sha256 in answered if lane.outputs[name] != sha256}),
         **{key: answer[key] for key in ("call_ns", "before", "after")},
     }
-
-
-def per_second(slices: int, call_ns: Sequence[int]) -> float:
-    """Slices a second, from the durations of the calls in ns."""
-    return 1e9 * slices / sum(call_ns)

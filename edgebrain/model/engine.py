@@ -23,8 +23,9 @@ class KerasEngine:
         self.device = _device_of(model)
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Map (1, side, side, 1) float32 to `mask` (1, side, side, 1) and `class` (1, classes), float32."""
-        mask, label = self._model.predict(tensor, verbose=0)
+        """Map (n, side, side, 1) float32 to `mask` (n, side, side, 1) and `class` (n, classes), float32, for the n that
+        the network was built with."""
+        mask, label = self._model.predict(tensor, batch_size=len(tensor), verbose=0)
         return {"mask": np.asarray(mask), "class": np.asarray(label)}
 
     def describe(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     except ImportError as problem:
         raise MissingExtra("keras", "train", "a float Keras bundle") from problem
     known_device("keras", device, ("cpu", "gpu"))
-    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=1)
+    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=bundle.input.shape[0])
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
     engine = KerasEngine(model, keras.backend.backend(), keras.__version__, threads)
     if device == "gpu" != engine.device:

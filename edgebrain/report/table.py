@@ -78,6 +78,11 @@ def milliseconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
+def per_second(value: float) -> str:
+    """A rate: three figures, or all before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
 def mebibytes(size_bytes: float | None) -> str:
     """A size in MiB, two decimals."""
     return UNKNOWN if size_bytes is None else f"{size_bytes / 2**20:.2f}"
@@ -135,7 +140,24 @@ def _tables(report: Mapping[str, Any]) -> list[Drawn]:
         there = any(row.get("device_drop") for row in part["results"])
         columns = [*quality[:3], device, *quality[3:4], *quality[5:]] if there else quality
         tables.append((f"Quality{_on(part)}{named}", columns, judged_once(part)))
+    for part in parts:
+        if together := [row for row in part["results"] if row.get("throughput")]:
+            tables.append((f"Throughput{_on(part)}{named}", [*speed[:3], *_batches(together)], together))
     return tables
+
+
+def _batches(rows: Sequence[Row]) -> list[Column]:
+    """For each batch size slices a second, and of how many slices the answer is not that of one alone."""
+    sizes = sorted({entry["batch"] for row in rows for entry in row["throughput"]})
+
+    def told(key: str, size: int, text: Callable[[Any], str], row: Row) -> str:
+        return next((text(entry[key]) for entry in row["throughput"] if entry["batch"] == size), UNKNOWN)
+
+    rates: list[Column] = [
+        (f"batch {size}\nslices/s", partial(told, "slices_per_s", size, per_second)) for size in sizes
+    ]
+    others: list[Column] = [(f"other\nat {size}", partial(told, "slices_differing", size, str)) for size in sizes]
+    return [*rates, *others]
 
 
 def _verdict_overview(report: Mapping[str, Any]) -> Drawn:
@@ -185,8 +207,19 @@ def _legend(report: Mapping[str, Any]) -> list[str]:
         f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. Quality: means over groups (a patient, or the "
         "copies of one picture); by slice: every slice counts once. x f32: times as fast as float32 on the same "
         "runtime, by lower quartile; p90 and p99: upper bounds (MLPerf's early stopping rule).",
+        *_of_throughput(report),
         f"Suite {suite['name']} ({suite['source']}): intervals hold at {100 * suite['sampling']['confidence']:g} %, "
         "those of the strata together (Bonferroni). PASS: inside the margin.",
+    ]
+
+
+def _of_throughput(report: Mapping[str, Any]) -> list[str]:
+    """What the figures of several slices a call are, where there are any."""
+    if not any(row.get("throughput") for row in report["results"]):
+        return []
+    return [
+        "slices/s: slices in memory to masks and classes, a batch in one call of the engine; other: slices whose raw "
+        "outputs are not those that were scored."
     ]
 
 

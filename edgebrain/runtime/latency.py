@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from edgebrain.runtime.image import decode
 from edgebrain.runtime.session import Session
 
 # Uncounted queries after a model was loaded (first calls compile, allocate and fill caches), and before each further
@@ -51,6 +52,25 @@ def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: 
         _, prediction = session.predict_file(data, name)
         stages = prediction.stage_ns
         timed.append(Query(prediction.predict_ns, stages["engine"], stages["decode"], prediction.outputs_sha256))
+    return timed
+
+
+@dataclass(frozen=True)
+class Call:
+    """Slices answered together. call_ns: transform of each, one call of the engine, back-transform of each. Decoding
+    is not in it. outputs_sha256: one a slice."""
+
+    call_ns: int
+    outputs_sha256: tuple[str, ...]
+
+
+def time_together(session: Session, files: Sequence[tuple[str, bytes]], calls: int) -> list[Call]:
+    """Ask a session `calls` times for as many slices as it answers together, over the files in turn."""
+    timed, turn = [], cycle(files)
+    for _ in range(calls):
+        images = [decode(data, name) for name, data in islice(turn, session.slices)]
+        predictions = session.predict_together(images)
+        timed.append(Call(predictions[0].predict_ns, tuple(one.outputs_sha256 for one in predictions)))
     return timed
 
 

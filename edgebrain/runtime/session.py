@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Prediction:
 
     probability: (H, W) uint8 at the slice's own size, 255 is 1.0. mask: (H, W) bool, True is lesion.
     class_probabilities: (C,) float64 in the order of `classes`. outputs_sha256: hash of the raw outputs, mask first.
-    stage_ns: duration of each stage in ns: transform, engine, back, and decode where the slice came as a file.
+    stage_ns: duration of each stage in ns: transform, engine, back, and decode where the slice came as a file; of
+    slices that were answered together, the durations for all of them.
     """
 
     probability: np.ndarray
@@ -62,10 +63,11 @@ class Prediction:
 
 
 class Session:
-    """One bundle on one engine."""
+    """One bundle on one engine, which answers `slices` in one call."""
 
-    def __init__(self, bundle: Bundle, engine: Engine, load_ns: int) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, load_ns: int, slices: int = 1) -> None:
         self.bundle = bundle
+        self.slices = slices
         self.engine = engine
         self.load_ns = load_ns
         self._input = bundle.input
@@ -86,10 +88,7 @@ class Session:
         Args: image: (H, W) uint8, any size. witness: told each step as it is done, up to the one that fails.
         Raises BadImage: another shape or dtype. BadBundle: the model answers NaN, infinity or no probabilities.
         """
-        if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
-            raise BadImage(
-                f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image"
-            )
+        _refuse_unless_slice(image)
         start = time.perf_counter_ns()
         small = shrink(image, *self._input.shape[1:3])
         tensor = to_tensor(small, self._input)
@@ -100,21 +99,30 @@ class Session:
         witness("input tensor", tensor)
         for role in ROLES:
             witness(f"raw outputs ({role})", raw[role])
-        try:
-            probability, class_probabilities = self._back(raw, image.shape)
-        except BadBundle as problem:
-            raise BadBundle(f"{self.bundle.path}: {problem.message}", problem.hint) from problem
-        mask = cut(probability, self.bundle.threshold)
+        answer = self._back(raw, image.shape)
         end = time.perf_counter_ns()
-        witness("mask", mask)
-        return Prediction(
-            probability,
-            mask,
-            class_probabilities,
-            self.classes,
-            sha256_bytes(b"".join(raw[role].tobytes() for role in ROLES)),
-            {"transform": ready - start, "engine": answered - ready, "back": end - answered},
-        )
+        witness("mask", answer[1])
+        return Prediction(*answer, self.classes, _hash(raw), _stages(start, ready, answered, end))
+
+    def predict_together(self, images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Mark and classify as many slices as the engine answers in one call, in one call.
+
+        Args: images: (H, W) uint8 each, of any sizes. Raises as `predict`.
+        """
+        assert len(images) == self.slices, "the engine was opened for another number of slices"
+        for image in images:
+            _refuse_unless_slice(image)
+        start = time.perf_counter_ns()
+        tensor = np.concatenate([to_tensor(shrink(one, *self._input.shape[1:3]), self._input) for one in images])
+        ready = time.perf_counter_ns()
+        raw = self.engine.run(tensor)
+        answered = time.perf_counter_ns()
+        parts = [{role: raw[role][place : place + 1] for role in ROLES} for place in range(len(images))]
+        answers = [self._back(part, image.shape) for part, image in zip(parts, images, strict=True)]
+        stages = _stages(start, ready, answered, time.perf_counter_ns())
+        return [
+            Prediction(*answer, self.classes, _hash(part), stages) for answer, part in zip(answers, parts, strict=True)
+        ]
 
     def predict_file(self, data: bytes, name: str, witness: Witness = _no_witness) -> tuple[np.ndarray, Prediction]:
         """Decode a picture, then mark and classify it.
@@ -130,25 +138,46 @@ class Session:
         prediction = self.predict(image, witness)
         return image, replace(prediction, stage_ns={"decode": decoded, **prediction.stage_ns})
 
-    def _back(self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Raw outputs -> probability at the slice's own size, (H, W) uint8, and class probabilities, (C,) float64."""
+    def _back(self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Raw outputs -> probability at the slice's own size, (H, W) uint8, its mask, (H, W) bool, and class
+        probabilities, (C,) float64."""
         height, width = self._ports["mask"].shape[1:3]
-        small = to_probability(raw["mask"], self._ports["mask"]).reshape(height, width)
-        return resize_exact(small, shape[0], shape[1]), to_class_probabilities(raw["class"], self._ports["class"])
+        try:
+            small = to_probability(raw["mask"], self._ports["mask"]).reshape(height, width)
+            probability = resize_exact(small, shape[0], shape[1])
+            class_probabilities = to_class_probabilities(raw["class"], self._ports["class"])
+        except BadBundle as problem:
+            raise BadBundle(f"{self.bundle.path}: {problem.message}", problem.hint) from problem
+        return probability, cut(probability, self.bundle.threshold), class_probabilities
 
 
 def open_session(
-    bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str | None = None
+    bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str | None = None, slices: int = 1
 ) -> Session:
     """Open a bundle on its engine, or on the one named.
 
-    Args: threads: CPU threads of the interpreter and of OpenCV. device: as in `open_engine`.
+    Args: threads: CPU threads of the interpreter and of OpenCV. device, slices: as in `open_engine`.
     Raises BadBundle: hash, schema, or a model that is not its manifest's. MissingExtra: the interpreter is not
     installed. EdgebrainError: the engine does not read this format, or does not know the device.
     """
     start = time.perf_counter_ns()
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    loaded = open_engine(opened, engine, threads, device)
+    loaded = open_engine(opened, engine, threads, device, slices)
     # OpenCV would use every core by itself, and a row that says one thread would be untrue.
     cv2.setNumThreads(threads)
-    return Session(opened, loaded, time.perf_counter_ns() - start)
+    return Session(opened, loaded, time.perf_counter_ns() - start, slices)
+
+
+def _refuse_unless_slice(image: np.ndarray) -> None:
+    if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+        raise BadImage(f"a slice must be (H, W) uint8, not {image.shape} {image.dtype}", "decode it with runtime.image")
+
+
+def _hash(raw: Mapping[str, np.ndarray]) -> str:
+    """Hash of one slice's raw outputs, mask first."""
+    return sha256_bytes(b"".join(raw[role].tobytes() for role in ROLES))
+
+
+def _stages(start: int, ready: int, answered: int, end: int) -> dict[str, int]:
+    """Durations between these moments, in ns."""
+    return {"transform": ready - start, "engine": answered - ready, "back": end - answered}

@@ -1,4 +1,4 @@
-"""A process that holds one session and answers JSON lines: hello, open, hold, time, score, close.
+"""A process that holds one session and answers JSON lines: hello, open, hold, time, together, score, close.
 
 One line in, one line out, in order. An error is a line too: {"error", "hint"}. Whatever libraries print goes to
 stderr. The end of the input ends the process, so that none outlives the program that started it.
@@ -26,7 +26,7 @@ import numpy as np
 from edgebrain.errors import EdgebrainError, WorkerFailed
 from edgebrain.files import read_json, sha256_bytes
 from edgebrain.runtime.environment import condition, environment, peak_rss_mib, rss_mib
-from edgebrain.runtime.latency import cpu_ticks, time_queries
+from edgebrain.runtime.latency import cpu_ticks, time_queries, time_together
 from edgebrain.runtime.session import Prediction, Session, open_session
 
 PROTOCOL = 2
@@ -65,6 +65,7 @@ class WorkerState:
             "open": self.open,
             "hold": self.hold,
             "time": self.time,
+            "together": self.together,
             "score": self.score,
             "close": self.close,
         }
@@ -78,9 +79,14 @@ class WorkerState:
         return {"protocol": PROTOCOL, "environment": environment()}
 
     def open(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Open bundle, engine, threads, device; load time in ms, what really runs, memory after it in MiB."""
+        """Open bundle, engine, threads, device, slices a call; load time in ms, what really runs, memory after it in
+        MiB."""
         self._session = open_session(
-            Path(request["bundle"]), request.get("engine"), int(request.get("threads", 1)), request.get("device", "cpu")
+            Path(request["bundle"]),
+            request.get("engine"),
+            int(request.get("threads", 1)),
+            request.get("device"),
+            int(request.get("at_once", 1)),
         )
         return {
             "load_ms": self._session.load_ns / 1e6,
@@ -108,6 +114,20 @@ class WorkerState:
             "engine_ns": [query.engine_ns for query in timed],
             "decode_ns": [query.decode_ns for query in timed],
             "outputs_sha256": [query.outputs_sha256 for query in timed],
+            "before": before,
+            "after": {"ticks": cpu_ticks(), **condition()},
+        }
+
+    def together(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Call `warm_up` times without counting, then time `calls`, each for as many slices as were opened for."""
+        session = self._opened()
+        files = [(one.name, one.read()) for one in self._asked(request)]
+        time_together(session, files, int(request.get("warm_up", 0)))
+        before = {"ticks": cpu_ticks(), **condition()}
+        timed = time_together(session, files, int(request["calls"]))
+        return {
+            "call_ns": [call.call_ns for call in timed],
+            "outputs_sha256": [sha256 for call in timed for sha256 in call.outputs_sha256],
             "before": before,
             "after": {"ticks": cpu_ticks(), **condition()},
         }

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import EdgebrainError, MissingExtra
+from edgebrain.runtime.engines.ports import for_slices, one_at_a_time
 
 ENGINES: dict[str, str] = {
     "litert": "edgebrain.runtime.engines.litert",
@@ -39,6 +40,8 @@ READERS: dict[str, tuple[str, ...]] = {
     "edgetpu": ("edgetpu",),
     "keras": ("keras",),
 }
+# Engines that answer several slices in one call, from the same file. TFLite's could, but it computes on no GPU here.
+TOGETHER = ("openvino", "onnxruntime", "keras")
 # Formats that one device alone runs; every other format runs on the CPU, whatever else runs it.
 COMPILED_FOR = {"edgetpu": "coral"}
 
@@ -75,13 +78,19 @@ def choose_engine(bundle: Bundle, name: str | None = None) -> str:
     return chosen
 
 
-def open_engine(bundle: Bundle, name: str | None = None, threads: int = 1, device: str | None = None) -> Engine:
+def open_engine(
+    bundle: Bundle, name: str | None = None, threads: int = 1, device: str | None = None, slices: int = 1
+) -> Engine:
     """Import only the interpreter that this bundle needs, and load the verified bytes in it.
 
-    device: else the one that the format is compiled for, or the CPU.
+    device: else the one that the format is compiled for, or the CPU. slices: how many it answers in one call.
     Raises EdgebrainError or MissingExtra as `choose_engine`; BadBundle: the file is no model, or is not as its manifest
-    says.
+    says, or cannot answer so many slices in one call.
     """
-    chosen = device or COMPILED_FOR.get(bundle.format, "cpu")
-    engine: Engine = import_module(ENGINES[choose_engine(bundle, name)]).load(bundle, threads, chosen)
+    chosen = choose_engine(bundle, name)
+    seen = bundle if slices == 1 else for_slices(bundle, slices)
+    if slices > 1 and chosen not in TOGETHER:
+        raise one_at_a_time(seen, chosen, "it is asked for one slice a call")
+    place = device or COMPILED_FOR.get(bundle.format, "cpu")
+    engine: Engine = import_module(ENGINES[chosen]).load(seen, threads, place)
     return engine

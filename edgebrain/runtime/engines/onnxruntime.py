@@ -7,6 +7,7 @@ import platform
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ import onnxruntime
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
-from edgebrain.runtime.engines.ports import check_input, fell_back, known_device, match_outputs, no_model, unscaled
+from edgebrain.runtime.engines.ports import (
+    check_input,
+    fell_back,
+    known_device,
+    match_outputs,
+    no_model,
+    one_at_a_time,
+    unscaled,
+)
 
 # Device -> the providers that compute there, best first.
 PROVIDERS = {
@@ -52,21 +61,25 @@ class ONNXEngine:
 
 
 def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
-    """Load a bundle's ONNX file.
+    """Load a bundle's ONNX file, changed for as many slices a call as the bundle's input has.
 
     Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that is not
-    here, or an operator that ran elsewhere.
+    here, an operator that ran elsewhere, or a model that cannot be changed so. MissingExtra: `onnx`, which changes it.
     """
     known_device("onnxruntime", device, PROVIDERS)
     if "model.onnx" not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no model.onnx", "export it again with `edgebrain quantize`")
-    providers = _present(device)
+    providers, slices = _present(device), bundle.input.shape[0]
+    if slices > 1:
+        from edgebrain.runtime.engines.onnx_slices import with_slices
+
+        bundle = replace(bundle, contents={"model.onnx": with_slices(bundle.contents["model.onnx"], slices)})
     try:
         session = _session(bundle, threads, providers)
         ran = providers_that_ran(bundle, providers) if device != "cpu" else {}
     # ONNX Runtime's errors have no common base but Exception, and their classes are private.
     except Exception as problem:
-        raise no_model(bundle, "onnxruntime", problem) from problem
+        raise (no_model if slices == 1 else one_at_a_time)(bundle, "onnxruntime", problem) from problem
     elsewhere = sum(count for provider, count in ran.items() if provider not in providers)
     if elsewhere:
         told = ", ".join(f"{count} on {provider}" for provider, count in ran.items())

@@ -13,7 +13,15 @@ import openvino
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
-from edgebrain.runtime.engines.ports import check_input, fell_back, known_device, match_outputs, no_model, unscaled
+from edgebrain.runtime.engines.ports import (
+    check_input,
+    fell_back,
+    known_device,
+    match_outputs,
+    no_model,
+    one_at_a_time,
+    unscaled,
+)
 
 # Device -> what OpenVINO calls it.
 DEVICES = {"cpu": "CPU", "gpu": "GPU"}
@@ -54,10 +62,10 @@ class OpenVINOEngine:
 
 
 def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
-    """Load a bundle's IR.
+    """Load a bundle's IR, shaped for as many slices a call as the bundle's input has.
 
     Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that
-    is not here, or a model that executes elsewhere.
+    is not here, a model that executes elsewhere, or one that cannot be shaped so.
     """
     known_device("openvino", device, DEVICES)
     core, wanted = openvino.Core(), DEVICES[device]
@@ -68,10 +76,14 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
         options["INFERENCE_NUM_THREADS"] = threads
     if bundle.precision == "float32":
         options["INFERENCE_PRECISION_HINT"] = "f32"
+    slices = bundle.input.shape[0]
     try:
-        compiled = core.compile_model(_read(core, bundle), wanted, options)
+        model = _read(core, bundle)
+        if slices > 1:
+            model.reshape(list(bundle.input.shape))
+        compiled = core.compile_model(model, wanted, options)
     except RuntimeError as problem:
-        raise no_model(bundle, "openvino", problem) from problem
+        raise (no_model if slices == 1 else one_at_a_time)(bundle, "openvino", problem) from problem
     refuse_elsewhere(bundle, device, compiled.get_property("EXECUTION_DEVICES"))
     check_input(bundle, _port(compiled.inputs[0], bundle.input.tensor, bundle, is_input=True))
     return OpenVINOEngine(compiled, bundle, threads, device)

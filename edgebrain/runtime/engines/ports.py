@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
@@ -28,6 +29,23 @@ def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
         ports[role] = found[declared.tensor]
         _compare(bundle, f"output {role!r}", declared, ports[role])
     return ports
+
+
+def for_slices(bundle: Bundle, slices: int) -> Bundle:
+    """The same bundle as it looks to an engine that answers several slices in one call: the first side of each port."""
+    entries = {"input": bundle.input, **{role: bundle.output(role) for role in ROLES}}
+    ports = {key: replace(port, shape=(slices, *port.shape[1:])).as_json() for key, port in entries.items()}
+    outputs = {role: ports[role] for role in ROLES}
+    return replace(bundle, manifest={**bundle.manifest, "input": ports["input"], "outputs": outputs})
+
+
+def one_at_a_time(bundle: Bundle, engine: str, why: object) -> EdgebrainError:
+    """The error for a bundle of which an engine cannot answer several slices in one call."""
+    reason = " ".join(str(why).split())[:200]
+    return EdgebrainError(
+        f"{bundle.path}: {engine} cannot answer {bundle.input.shape[0]} slices in one call ({reason})",
+        "what it answers one by one is measured all the same",
+    )
 
 
 def unscaled(bundle: Bundle, tensor: str, shape: tuple[int, ...], dtype: str, is_input: bool = False) -> Port:
