@@ -8,6 +8,7 @@ import pytest
 from edgebrain.errors import BadBundle
 from edgebrain.model.spec import UNetSpec
 from tests.conftest import Trained
+from tests.runtime.pictures import bright_disc
 
 SPEC = UNetSpec.of_width(2, side=16)
 
@@ -62,6 +63,22 @@ def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
     assert mask.shape == (3, 16, 16, 1) and mask.dtype == np.float32
     assert 0.0 <= mask.min() <= mask.max() <= 1.0
     np.testing.assert_allclose(label.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_the_keras_engine_answers_several_slices_in_one_call(trained: Trained) -> None:
+    from edgebrain.runtime.session import open_session
+
+    images = [bright_disc(40 + number, 50) for number in range(8)]
+    alone = open_session(trained.run / "float")
+    together = open_session(trained.run / "float", slices=8)
+    found = together.predict_together(images)
+    assert together.engine.run(np.zeros((8, 64, 64, 1), np.float32))["mask"].shape == (8, 64, 64, 1)
+    for one, image in zip(found, images, strict=True):
+        expected = alone.predict(image)
+        assert one.mask.shape == image.shape
+        # Kernels may sum in another order at another batch.
+        assert np.allclose(one.class_probabilities, expected.class_probabilities, atol=1e-5)
+        assert np.abs(one.probability.astype(int) - expected.probability).max() <= 1
 
 
 def test_the_keras_engine_tells_where_it_computes_and_refuses_a_fall_to_the_cpu(trained: Trained) -> None:
