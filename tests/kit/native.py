@@ -21,9 +21,11 @@ import numpy as np
 import pytest
 
 from edgebrain.bundle import Bundle
+from edgebrain.data.phantom import phantom_files
+from edgebrain.errors import NoWheels
 from edgebrain.files import sha256_bytes, write_bytes
 from edgebrain.kit import build
-from edgebrain.kit.build import MACHINES, TOP, Kit, build_kit
+from edgebrain.kit.build import MACHINES, TOP, Kit, build_kit, telling_slices
 from edgebrain.kit.wheels import Wheel
 from tests.runtime.pictures import bright_disc, encoded
 
@@ -198,3 +200,11 @@ def as_root() -> None:
     """Skip a test that mounts or changes its user."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root and unshare")
+
+
+def real_kit(bundle: Bundle, out: Path, target: str, python: str) -> Path:
+    """A kit with 20 slices and its real wheels. Skips, by name, where these can neither be found nor fetched."""
+    try:
+        return build_kit(bundle, telling_slices(bundle, phantom_files(60, 20), 20), out, target, python).path
+    except NoWheels as problem:
+        pytest.skip(problem.message)

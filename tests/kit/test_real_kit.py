@@ -1,4 +1,4 @@
-"""The kit with its real wheels: its size, its life on this machine, and the steps of its Containerfile.
+"""The kit with its real wheels: its size, and its life on this machine.
 
 Slow, and skipped by name where the wheels can neither be found nor fetched.
 """
@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from edgebrain.bundle import Bundle, open_bundle
-from edgebrain.data.phantom import phantom_files
-from edgebrain.errors import NoWheels
-from edgebrain.kit.build import build_kit, telling_slices
+from edgebrain.bundle import open_bundle
 from edgebrain.recipe import replaced
 from tests.compression.test_quantize import RECIPE, compress
 from tests.conftest import Trained
-from tests.kit.native import MACHINE, PYTHON, TARGET, Device, as_root, make_device, system_python, unpack
-from tests.runtime.tiny import tiny_bundle
+from tests.kit.native import PYTHON, TARGET, Device, as_root, make_device, real_kit, system_python, unpack
 
 pytestmark = pytest.mark.slow
 SOMEBODY = 54321
@@ -44,13 +38,6 @@ def bundles(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheels_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 MB are fetched once, not in each session."""
     monkeypatch.delenv("XDG_CACHE_HOME")
-
-
-def real_kit(bundle: Bundle, out: Path, target: str, python: str) -> Path:
-    try:
-        return build_kit(bundle, telling_slices(bundle, phantom_files(60, 20), SLICES), out, target, python).path
-    except NoWheels as problem:
-        pytest.skip(f"{problem.message}")
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
@@ -133,60 +120,3 @@ def test_without_xnnpack_the_self_test_fails_at_the_raw_outputs(
     assert done.returncode == 3
     assert re.search(r"FAIL at raw outputs \(mask\): phantom_\S+: \d+ of 4096 values differ", done.stdout)
     assert "  delegate: XNNPACK there, None here" in done.stdout
-
-
-def containerfile(path: Path) -> list[tuple[str, str]]:
-    """Instruction and argument of each line."""
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in lines]
-
-
-def test_the_steps_of_the_containerfile_run_one_by_one_in_a_debian_of_their_own(
-    tmp_path: Path, somebody: Device
-) -> None:
-    """No container engine: each instruction is carried out in a folder with Debian 12, without a network."""
-    if shutil.which("debootstrap") is None or MACHINE != "x86_64":
-        pytest.skip("needs debootstrap on x86-64")
-    bundle = tiny_bundle(tmp_path / "int8", precision="int8")
-    kit = unpack(real_kit(bundle, tmp_path / "kit.tar", "container", "3.11"), tmp_path)
-    base, final, scratch = tmp_path / "installed", tmp_path / "final", tmp_path / "other"
-    include = "--include=python3-minimal,libpython3.11-stdlib"
-    root = Device(scratch, Path("/usr/sbin:/usr/bin:/sbin:/bin"))
-    scratch.mkdir()
-    made = root.run("debootstrap", "--variant=minbase", include, "bookworm", base)
-    if made.returncode != 0:
-        pytest.skip(f"debootstrap: {made.stdout.splitlines()[-1:]}")
-    assert root.run("cp", "-a", base, final).returncode == 0
-    steps = containerfile(kit / "Containerfile")
-    assert [name for name, _ in steps].count("FROM") == 2
-    where, user, command = base, "0:0", []
-    for name, argument in steps:
-        if name == "FROM":
-            where = base if "AS installed" in argument else final
-        elif name == "COPY":
-            source, target = argument.split()[-2:]
-            given = base / source.lstrip("/") if "--from=installed" in argument else kit
-            shutil.copytree(given, where / target.lstrip("/"), symlinks=True)
-        elif name == "USER":
-            user = argument
-        elif name == "RUN":
-            done = in_root(root, where, user, argument)
-            assert done.returncode == 0, f"{argument}: {done.stdout}{done.stderr}"
-        elif name in ("ENTRYPOINT", "CMD"):
-            command += json.loads(argument)
-    assert user == "10001:10001" and command[1] == "--watch"
-    for scan in sorted((kit / "reference/slices").iterdir())[:3]:
-        shutil.copy(scan, final / "data/in")
-    done = in_root(root, final, user, f"timeout -s TERM 20 {shlex.join(command)}")
-    assert "3 files done: /data/out" in done.stdout, done.stdout + done.stderr
-    assert (final / "data/out/results.csv").stat().st_uid == 10001
-    assert in_root(root, final, user, "touch /opt/edgebrain/x").returncode != 0
-
-
-def in_root(device: Device, root: Path, user: str, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell command as a user in a root folder, without a network."""
-    # XNNPACK asks /sys for the processors; container engines mount it, too.
-    mounts = f"mount -t proc proc '{root}/proc'; mount --rbind /sys '{root}/sys'"
-    inside = f"chroot --userspec={user} '{root}' /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/"
-    script = f"{mounts}; exec {inside} /bin/sh -c {shlex.quote(command)}"
-    return device.run("unshare", "-n", "-m", "sh", "-c", script)
