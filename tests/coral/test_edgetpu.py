@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,13 @@ from tests.bench.shelf import run_in_working_folder
 from tests.coral.compiled import compiled_bundle, driver
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import MODELS, tiny_bundle, tiny_manifest
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who uses a device, or runs these tests beside these, is not in the way: the lock file lies elsewhere."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
 
 
 def refusal(bundle: Bundle) -> EdgebrainError:
