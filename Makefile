@@ -1,7 +1,8 @@
 # make demo   the whole line on the built-in phantoms, on this machine's CPU
 # make test   the fast tests;  make test-all  the slow ones too
 # make check  style, types and the arrows between modules
-# make test-arm  the bench on an emulated aarch64 behind an ssh server; as root, with debootstrap
+# make test-arm  the bench and the kit on an emulated aarch64 behind an ssh server; as root, with Debian's apt and openssh-server
+# make test-arm-full  every network on each emulated processor, 50 slices, as a Markdown table (see tests/arm/grid.py)
 # make locks  renew the pins of the wheels for devices
 # Each makes the environment that it needs in .venv; PYTHON names the interpreter to start from.
 
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-arm check benchmarks locks clean
+.PHONY: demo test test-all test-arm test-arm-full check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -23,6 +24,9 @@ test-all: $(READY)
 
 test-arm: $(READY)
 	$(BIN)/python -m pytest -q tests/arm
+
+test-arm-full: $(READY)
+	$(BIN)/python -m tests.arm.grid
 
 check: $(READY)
 	$(BIN)/ruff check .
