@@ -31,6 +31,8 @@ def _report(report: Report) -> Iterator[str]:
     yield from (f"- {_text(line)}" for line in [*verdict.verdict_lines(rows), *report["notes"]])
     yield ""
     yield from _section("Speed and size", sections.speed(report))
+    if (together := sections.throughput(report)) is not None:
+        yield from _section("Several slices a call", together)
     yield from _section("Quality", sections.quality(report))
     best = [_text(one["bundle"]) for one in report["rows"] if one["on_frontier"]]
     yield from ("## Latency against Dice", "", f"No other is both faster and better: {', '.join(best) or 'none'}.", "")

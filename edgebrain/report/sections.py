@@ -8,7 +8,17 @@ from typing import Any
 
 from edgebrain.report import verdict
 from edgebrain.report.layout import Column, Report, Row, Table, make_table, whole
-from edgebrain.report.table import UNKNOWN, judged_once, mebibytes, milliseconds, percent, points, score, shared_prefix
+from edgebrain.report.table import (
+    UNKNOWN,
+    judged_once,
+    mebibytes,
+    milliseconds,
+    per_second,
+    percent,
+    points,
+    score,
+    shared_prefix,
+)
 
 
 def speed(report: Report) -> Table:
@@ -35,6 +45,26 @@ def speed(report: Report) -> Table:
         "mask and class. p90 and p99 are upper bounds; x float32: times as fast as float32 on the same runtime."
     )
     return replace(make_table(caption, shown, report["rows"], words=(0, 9, 10, 11)), chosen=report["headline"]["row"])
+
+
+def throughput(report: Report) -> Table | None:
+    """Slices a second where a GPU answered several in one call; None where none was asked."""
+    asked = [row for row in report["rows"] if row.get("throughput")]
+    if not asked:
+        return None
+    together = [{**entry, "row": row} for row in asked for entry in row["throughput"]]
+    columns: list[Column] = [
+        ("bundle", lambda one: _short_name(report)(one["row"])),
+        ("slices a call", lambda one: str(one["batch"])),
+        ("slices a second", lambda one: per_second(one["slices_per_s"])),
+        ("other answers", lambda one: str(one["slices_differing"])),
+        ("target", lambda one: str(one["row"]["target"])),
+    ]
+    caption = (
+        "From slices in memory to masks and classes, with the copies to the device and back. Other answers: slices "
+        "whose raw outputs are not those that were scored, one slice a call."
+    )
+    return make_table(caption, columns, together, words=(0, 4))
 
 
 def quality(report: Report) -> Table:

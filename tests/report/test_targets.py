@@ -11,6 +11,8 @@ import pytest
 from edgebrain.report.exports import WRITERS
 from edgebrain.report.gather import gather
 from edgebrain.report.html import as_html
+from edgebrain.report.markdown import as_markdown
+from edgebrain.report.sections import throughput
 from edgebrain.report.source import read_sources
 
 Copied = Callable[..., Path]
@@ -35,6 +37,23 @@ def test_a_page_has_a_report_for_each_target_with_its_own_machine(copied: Copied
         assert other["latency_ms"]["p50"] == 10 * one["latency_ms"]["p50"]
         assert other["speedup"] == pytest.approx(one["speedup"]), "against the float32 row of its own machine"
     assert "Speed and size on Raspberry Pi 5 Model B, 4 cores" in as_html(page)
+
+
+def test_slices_a_second_of_several_in_one_call_stand_beside_the_machine_that_answered_them(copied: Copied) -> None:
+    def with_throughput(bench: dict[str, Any]) -> None:
+        ticks = {"call_ns": [10**9] * 10, "before": {}, "after": {}}
+        with_a_pi(bench)
+        bench["results"][-1]["throughput"] = [
+            {"batch": size, "slices": 10 * size, "slices_per_s": float(size), "slices_differing": size - 1, **ticks}
+            for size in (1, 8)
+        ]
+
+    page = gather(*read_sources([copied(with_throughput)]))
+    here, there = page["reports"]
+    assert throughput(here) is None
+    table = throughput(there)
+    assert table is not None and [row[1:] for row in table.rows] == [("1", "1", "0", "pi"), ("8", "8", "7", "pi")]
+    assert as_html(page).count("Several slices a call") == 1 == as_markdown(page).count("## Several slices a call")
 
 
 def test_an_emulated_target_has_no_duration_on_the_page(copied: Copied) -> None:
