@@ -120,6 +120,8 @@ def _tell_kernel(program: Path) -> None:
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], capture_output=True)
     try:
         (BINFMT / "register").write_text(f":{NAME}:M::{MAGIC}:{MASK}:{program}:PF")
+    except FileExistsError:
+        raise
     except OSError as problem:
         pytest.skip(f"binfmt_misc cannot be registered here: {problem.strerror}")
 
