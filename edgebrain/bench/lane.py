@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -69,9 +69,7 @@ class Lane:
             ("what runs", kept.opened["runs"], self.opened["runs"]),
         ):
             if before != now:
-                changed = ", ".join(
-                    f"{key} {before.get(key)} | {now.get(key)}" for key in now if before.get(key) != now[key]
-                )
+                changed = ", ".join(_differences(before, now))
                 raise TargetFailed(
                     f"{self._who}: {what} is not what it was when the bench began: {changed}",
                     "measure it anew, without --resume",
@@ -107,7 +105,7 @@ class Lane:
 
     def same_outputs(self, outputs: dict[str, str]) -> bool:
         """Whether every timed query gave the raw outputs that the scored slices of that name gave."""
-        return all(outputs[name] == sha256 for name, sha256 in self._timed)
+        return bool(outputs) and all(outputs.get(name) == sha256 for name, sha256 in self._timed)
 
     def refuse_other_answers(self) -> None:
         """Raises AnswersDiffer, which says in which way timed queries were not answered as the scored slices were."""
@@ -191,6 +189,16 @@ class Lane:
 def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
     """What must be alike in one row."""
     return {key: environment.get(key) for key in MACHINE}
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """What is not the same in two tables, also in tables within."""
+    for key in sorted({*before, *now}):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(one, other, f"{place}{key}.")
+        elif one != other:
+            yield f"{place}{key} ({one} | {other})"
 
 
 def _batches(records: Sequence[Record], size: int) -> Iterable[list[Record]]:

@@ -12,13 +12,17 @@ from edgebrain.bench.throughput import BATCHES, throughput
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadBundle, EdgebrainError, TargetFailed, WorkerFailed
-from edgebrain.targets import Target, find_target
+from edgebrain.targets import Target, find_target, shown_name
 from edgebrain.targets.slices import Slice
 from edgebrain.targets.worker import Worker
 
 # Queries a worker answers before it is the next one's turn: long enough to settle, short enough that a slow minute of
 # the machine hits all alike.
 BLOCK = 32
+# This machine, whose scores those of others are compared with.
+HERE = "cpu"
+# How a note begins, after the target's name, on what was measured in two sittings.
+WENT_ON = "went on after"
 # After these, what was measured before still holds; after any other error nothing of that target can be trusted.
 LOST = (WorkerFailed, TargetFailed)
 
@@ -29,12 +33,12 @@ Progress = Callable[[str, int, int], None]
 class Place:
     """A target and what was measured on it.
 
-    timed: False for a target that is only scored, as the other side of a comparison. lanes: one a bundle and thread
-    count, all with their scores. rounds: of timing. problem: what ended it early, or None. done: an earlier bench
-    measured it to the end.
+    asked: the name that it was asked for by. timed: False for a target that is only scored, as the other side of a
+    comparison. lanes: one a bundle and thread count, all with their scores. rounds: of timing. problem: what ended it
+    early, or None. done: an earlier bench measured it to the end. was_emulated: as that bench said.
     """
 
-    name: str
+    asked: str
     timed: bool = True
     target: Target | None = None
     bundles: list[Bundle] = field(default_factory=list)
@@ -42,12 +46,18 @@ class Place:
     rounds: int = 0
     problem: EdgebrainError | None = None
     done: bool = False
+    was_emulated: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return shown_name(self.asked)
 
     @property
     def here(self) -> bool:
         """Whether it is this machine."""
-        return self.target is not None and self.target.here
+        return self.asked == HERE if self.target is None else self.target.here
 
     @property
     def environment(self) -> dict[str, Any] | None:
@@ -58,20 +68,21 @@ class Place:
     def emulated(self) -> bool:
         """Whether its processor is emulated, so that a duration there means nothing."""
         said = bool(self.environment and self.environment.get("emulated"))
-        return said or (self.target is not None and self.target.emulated)
+        return said or self.was_emulated or (self.target is not None and self.target.emulated)
 
     def locate(self, open_targets: ExitStack) -> None:
         """Find the target. A problem is kept, not raised."""
+        if self.done:
+            return
         try:
-            self.target = find_target(self.name)
-            self.name = self.target.name
+            self.target = find_target(self.asked)
             open_targets.callback(self._close, self.target)
         except EdgebrainError as problem:
             self.problem = problem
 
     def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
         """Send what is missing there. A problem is kept, not raised."""
-        if self.target is None or self.done:
+        if self.target is None:
             return
         try:
             self.bundles = [bundle for bundle in bundles if self._can_run(bundle)]
@@ -86,10 +97,15 @@ class Place:
 
     def measure(self, records: Sequence[Record], timed: Sequence[Record], threads: Sequence[int], queries: int,
                 progress: Progress) -> None:  # fmt: skip
-        """Score the records and time `queries` over the `timed` ones. A problem is kept, with what was measured."""
+        """Score the records and time `queries` over the `timed` ones. A problem is kept, with what was measured.
+
+        Raises EdgebrainError: what an earlier bench measured here does not go together with what is measured now.
+        """
         if self.problem is not None or self.done:
             return
         kept, self.lanes = self.lanes, []
+        if kept:
+            self.notes.append(f"{self.name}: {WENT_ON} round {self.rounds}, so its durations are of two sittings")
         try:
             with ExitStack() as workers:
                 self._open(threads, records, kept, workers, progress)
@@ -103,9 +119,13 @@ class Place:
                     lane.close()
             if self.timed and self.target is not None and self.target.device == "gpu":
                 self._time_together([record.name for record in timed], queries, progress)
+            self.lanes += self._missing(kept)
         except EdgebrainError as problem:
+            if kept and not isinstance(problem, LOST):
+                raise
             self.problem = problem
-            self.lanes = self._whole(len(records), kept) if isinstance(problem, LOST) else []
+            self.lanes = self._whole(len(records)) if isinstance(problem, LOST) else []
+            self.lanes += self._missing(kept)
 
     def first(self, bundle: Bundle) -> Lane:
         """The lane of a bundle at the first thread count, which is scored."""
@@ -143,7 +163,7 @@ class Place:
                 try:
                     lane = Lane.start(bundle, count, worker, self.target, records)
                 except EdgebrainError as problem:
-                    self._leave_out(bundle, problem)
+                    self._leave_out(bundle, count, problem)
                     break
                 for before in kept:
                     if before.same_row(lane):
@@ -152,12 +172,13 @@ class Place:
         self.bundles = [bundle for bundle in self.bundles if self.find(bundle)]
         progress(f"starting workers{self.target.where}", total, total)
 
-    def _leave_out(self, bundle: Bundle, problem: EdgebrainError) -> None:
+    def _leave_out(self, bundle: Bundle, count: int, problem: EdgebrainError) -> None:
         """A bundle that another place cannot run (an engine without that device) leaves the rest; here it is an
         error, as is a damaged bundle or a lost worker anywhere."""
         if self.here or isinstance(problem, (*LOST, BadBundle)) or (bundle is self.bundles[-1] and not self.lanes):
             raise problem
-        self.notes.append(f"{bundle.name}: not measured on {self.name}: {problem.message}")
+        row = f"{bundle.name} at {count}" if self.find(bundle) else bundle.name
+        self.notes.append(f"{row}: not measured on {self.name}: {problem.message}")
 
     def _score(self, lane: Lane, records: Sequence[Record], progress: Progress) -> None:
         where = "" if self.here else f" on {self.name}"
@@ -188,7 +209,7 @@ class Place:
             try:
                 lane.throughput.append(throughput(lane, self.target, batch, names, queries))
             except EdgebrainError as problem:
-                self.notes.append(f"{lane.bundle.name}: no throughput at batch {batch}: {problem.message}")
+                self.notes.append(f"{lane.bundle.name}: no throughput on {self.name}, batch {batch}: {problem.message}")
         progress(f"throughput on {self.name}", len(asked), len(asked))
 
     def _share_scores(self, records: Sequence[Record], progress: Progress) -> None:
@@ -201,14 +222,16 @@ class Place:
 
     def _share(self, lane: Lane) -> bool:
         first = self.first(lane.bundle)
-        if lane is not first and lane.same_outputs(first.outputs):
+        if not lane.scores and lane.same_outputs(first.outputs):
             lane.scores, lane.outputs = first.scores, first.outputs
         return bool(lane.scores)
 
-    def _whole(self, slices: int, kept: Sequence[Lane]) -> list[Lane]:
-        """Of a target that was lost: the lanes with all their scores, and the timed blocks that they have; also those
-        of an earlier bench that were not opened again."""
-        scored = [lane for lane in self.lanes if len(self.first(lane.bundle).scores) == slices]
-        whole = [lane for lane in scored if self._share(lane)]
-        again = [before for before in kept if not any(before.same_row(lane) for lane in whole)]
-        return [*(lane for lane in whole if lane.same_outputs(lane.outputs)), *again]
+    def _whole(self, slices: int) -> list[Lane]:
+        """Of a target that was lost: the lanes with all their scores, and the timed blocks that they have."""
+        for lane in self.lanes:
+            self._share(lane)
+        return [lane for lane in self.lanes if len(lane.scores) == slices and lane.same_outputs(lane.outputs)]
+
+    def _missing(self, kept: Sequence[Lane]) -> list[Lane]:
+        """What an earlier bench measured, of rows that are not here now."""
+        return [before for before in kept if not any(before.same_row(lane) for lane in self.lanes)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgebrain.bench.lane import Lane
-from edgebrain.bench.place import Place
+from edgebrain.bench.place import WENT_ON, Place
 from edgebrain.bench.schema import machines
 from edgebrain.bench.suite import Suite
 from edgebrain.bundle import Bundle
@@ -46,6 +47,11 @@ def asked_again(report: Mapping[str, Any], name: str) -> Asked:
         raise BadReport(f"{name}: does not say what was asked for, it is older than --resume", ANEW)
     if not report["failures"]:
         raise BadReport(f"{name}: nothing is left to measure, no target failed", ANEW)
+    if not asked["bundles"] or not report["data"].get("content_sha256"):
+        raise BadReport(f"{name}: does not say on which bundles and slices it measured", ANEW)
+    for path in asked["bundles"]:
+        if not Path(path).exists():
+            raise BadReport(f"{name}: {path} is not here", "go to the folder in which that bench was started")
     suite = report["suite"]
     return Asked(
         [Path(path) for path in asked["bundles"]],
@@ -60,9 +66,10 @@ def asked_again(report: Mapping[str, Any], name: str) -> Asked:
 
 
 def refuse_other_slices(report: Mapping[str, Any], facts: Mapping[str, Any], name: str) -> None:
-    """Raises BadReport: the slices of that side are not those that were measured on."""
-    if facts["names_sha256"] != report["data"]["names_sha256"]:
-        raise BadReport(f"{name}: {facts['path']} no longer holds the slices that were measured on", ANEW)
+    """Raises BadReport: the slices of that side, their masks, labels or groups are not those that were measured on."""
+    for key, what in (("names_sha256", "other slices"), ("content_sha256", "other pictures, masks, labels or groups")):
+        if facts[key] != report["data"][key]:
+            raise BadReport(f"{name}: {facts['path']} now holds {what} than were measured on", ANEW)
 
 
 def take_up(place: Place, earlier: Mapping[str, Any] | None, bundles: Sequence[Bundle]) -> None:
@@ -76,8 +83,10 @@ def take_up(place: Place, earlier: Mapping[str, Any] | None, bundles: Sequence[B
     place.lanes = [_lane(row, earlier, place, bundles, scores) for row in rows]
     place.rounds = max(len(lane.blocks) for lane in place.lanes)
     place.done = all(failure["target"] != place.name for failure in earlier["failures"])
-    if place.done:
-        place.notes = [note for note in earlier["notes"] if f": not measured on {place.name}" in note]
+    place.was_emulated = any(row["emulated"] for row in rows)
+    name = re.escape(place.name)
+    mine = re.compile(rf"{name}: {WENT_ON}|.*: (not measured|no throughput) on {name}[,:]")
+    place.notes = [note for note in earlier["notes"] if mine.match(note) and (place.done or WENT_ON in note)]
 
 
 def _lane(

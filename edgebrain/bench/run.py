@@ -16,7 +16,7 @@ from edgebrain.bench.judge import verdict_of
 from edgebrain.bench.lane import Lane
 from edgebrain.bench.lineage import Family, with_roots
 from edgebrain.bench.noise import doubts
-from edgebrain.bench.place import BLOCK, Place, Progress
+from edgebrain.bench.place import BLOCK, HERE, Place, Progress
 from edgebrain.bench.resume import asked_for, take_up
 from edgebrain.bench.schema import SCHEMA
 from edgebrain.bench.slices import spread
@@ -25,13 +25,12 @@ from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
 from edgebrain.errors import EdgebrainError
 from edgebrain.evaluation.scores import FIGURES, group_means, summarise
-from edgebrain.runtime.engines import READERS, installed
+from edgebrain.runtime.engines import COMPILED_FOR, READERS, installed
 from edgebrain.runtime.latency import SETTLE, WARM_UP
 from edgebrain.targets import refuse_doubles
 from edgebrain.targets.slices import Slice
 
 DROPS = ("dice", "accuracy")
-HERE = "cpu"
 
 
 def run_bench(
@@ -67,8 +66,8 @@ def run_bench(
     with ExitStack() as open_targets:
         for place in asked:
             # Before anything is measured: who is told of a missing device after an hour has lost it.
-            place.locate(open_targets)
             take_up(place, earlier, family.bundles)
+            place.locate(open_targets)
             place.prepare(family.bundles, slices)
         places = [*_reference(asked, earlier, family.bundles, slices, open_targets), *asked]
         for place in places:
@@ -87,13 +86,14 @@ def _reference(
     open_targets: ExitStack,
 ) -> list[Place]:
     """This machine, to be scored only, where other machines were asked for and it was not."""
-    others = [place for place in asked if place.problem is None and not place.here]
-    if not others or any(place.here for place in asked):
-        return []
     place = Place(HERE, timed=False)
-    place.locate(open_targets)
     take_up(place, earlier, bundles)
-    place.prepare([one for one in bundles if any(map(installed, READERS[one.format]))], slices)
+    runs = [one for one in bundles if one.format not in COMPILED_FOR and any(map(installed, READERS[one.format]))]
+    reached = any(one.problem is None for one in asked)
+    if any(one.here for one in asked) or not (place.done or (reached and runs)):
+        return []
+    place.locate(open_targets)
+    place.prepare(runs, slices)
     return [place]
 
 

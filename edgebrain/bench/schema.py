@@ -41,7 +41,7 @@ REPORT = {
     ),
     "asked": (
         "object or null",
-        "what `--resume` needs to go on: `bundles`, `targets`, `threads` as they were asked for; null in older reports",
+        "what `--resume` needs to go on, see below; null in older reports",
     ),
     "notes": (LIST, "sentences: what is missing, which rows are noisy"),
 }
@@ -96,6 +96,15 @@ DATA = {
     "source": (TEXT, "where the side is defined: the run's split, or the data set's folders"),
     "slices": (WHOLE, "number of slices scored"),
     "names_sha256": (TEXT, "SHA-256 of the JSON list of their names"),
+    "content_sha256": (
+        "string or null",
+        "SHA-256 over name, picture, mask, label, plane and group of each, which `--resume` asks again",
+    ),
+}
+ASKED = {
+    "bundles": (LIST, "bundles or folders, as they were named"),
+    "targets": (LIST, "targets, as they were named"),
+    "threads": (LIST, "thread counts; empty for the targets' own"),
 }
 RESULT = {
     "bundle": (TEXT, "name of the bundle"),
@@ -211,6 +220,7 @@ SECTIONS = {
     "protocol": PROTOCOL,
     "suite": SUITE,
     "data": DATA,
+    "asked": ASKED,
     "results": RESULT,
     "verdict": VERDICT,
     "comparisons": COMPARISON,
@@ -244,6 +254,8 @@ def check_report(report: Any, name: str = "report") -> dict[str, Any]:
     _check(report, REPORT, name)
     for key, fields in (("environment", ENVIRONMENT), ("protocol", PROTOCOL), ("suite", SUITE)):
         _check(report[key], fields, f"{name}: {key}")
+    if report.get("asked") is not None:
+        _check(report["asked"], ASKED, f"{name}: asked")
     for place, row in enumerate(report["results"]):
         _check_row(row, f"{name}: results[{place}]")
     for target, machine in machines(report).items():

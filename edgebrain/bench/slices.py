@@ -10,10 +10,10 @@ from typing import Any
 from edgebrain.bench.leaks import refuse_seen
 from edgebrain.bundle import Bundle
 from edgebrain.data.readers import open_dataset
-from edgebrain.data.sample import Dataset, Record
+from edgebrain.data.sample import Dataset, Record, read
 from edgebrain.data.split import SIDES, Split
 from edgebrain.errors import BadData
-from edgebrain.files import sha256_json
+from edgebrain.files import sha256_bytes, sha256_json
 from edgebrain.runs import read_run
 
 RUN_SPLIT = "the run's split"
@@ -49,6 +49,23 @@ def choose_slices(
         "names_sha256": sha256_json(names),
     }
     return chosen, facts
+
+
+def content_sha256(records: Sequence[Record]) -> str:
+    """One hash of everything that scores depend on: names, pictures, masks, labels and groups. Raises BadImage."""
+    return sha256_json(
+        [
+            [
+                record.name,
+                sha256_bytes(read(record.image_path)),
+                None if record.mask_path is None else sha256_bytes(read(record.mask_path)),
+                record.label,
+                record.plane,
+                record.group,
+            ]
+            for record in records
+        ]
+    )
 
 
 def spread(records: Sequence[Record], most: int) -> list[Record]:

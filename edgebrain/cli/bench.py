@@ -34,7 +34,7 @@ def bench(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Report of a bench of which a target was lost: measure what is missing, asked as it was."),
+        typer.Option(help="Go on with the bench of this report, which lost a target; the whole one replaces it."),
     ] = None,
 ) -> None:
     """Time and score bundles on targets, and judge what they lose against the float model that they come from.
@@ -47,7 +47,7 @@ def bench(
     from edgebrain.bench.resume import Asked, asked_again, refuse_other_slices
     from edgebrain.bench.run import run_bench
     from edgebrain.bench.schema import read_report, refuse_unless_report
-    from edgebrain.bench.slices import choose_slices
+    from edgebrain.bench.slices import choose_slices, content_sha256
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.runs import run_of
@@ -67,6 +67,7 @@ def bench(
     run = run_of(asked.bundles[0])
     opened = [open_bundle(path) for path in asked.bundles]
     records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened)
+    facts["content_sha256"] = content_sha256(records)
     if earlier is not None:
         refuse_other_slices(earlier, facts, str(resume))
     with Bars() as bars:

@@ -33,7 +33,7 @@ PROTOCOL = 2
 
 
 @dataclass(frozen=True)
-class Slice:
+class HeldSlice:
     """A picture on this machine. name: how errors call it. file: where it lies. sha256: of its bytes."""
 
     name: str
@@ -56,7 +56,7 @@ class WorkerState:
 
     def __init__(self) -> None:
         self._session: Session | None = None
-        self._slices: list[Slice] = []
+        self._slices: list[HeldSlice] = []
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one request. Raises EdgebrainError: what is asked cannot be done."""
@@ -99,7 +99,7 @@ class WorkerState:
         """The slices of a list, by place from now on; how many there are."""
         listing = Path(request["list"])
         entries = read_json(listing, WorkerFailed, "measure again")
-        self._slices = [Slice(one["name"], listing.parent / one["file"], one["sha256"]) for one in entries]
+        self._slices = [HeldSlice(one["name"], listing.parent / one["file"], one["sha256"]) for one in entries]
         return {"slices": len(self._slices)}
 
     def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class WorkerState:
             raise WorkerFailed("the worker has no bundle open", "send `open` first")
         return self._session
 
-    def _asked(self, request: Mapping[str, Any]) -> Sequence[Slice]:
+    def _asked(self, request: Mapping[str, Any]) -> Sequence[HeldSlice]:
         """The slices that a line names by their places."""
         places = list(chain.from_iterable(starmap(range, request["slices"])))
         if places and not 0 <= min(places) <= max(places) < len(self._slices):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from subprocess import Popen
 from typing import Protocol, cast
 
@@ -83,9 +84,14 @@ def find_target(name: str) -> Target:
     return _opener(TARGETS[name])(name)
 
 
+def shown_name(name: str) -> str:
+    """How a report calls the target of this name, whether or not it can be found."""
+    return Path(name).stem if name.endswith(".toml") else name
+
+
 def refuse_doubles(names: Sequence[str]) -> None:
     """Raises BadTarget: two of these names are one and the same in a report."""
-    shown = [name.rsplit("/", 1)[-1].removesuffix(".toml") for name in names]
+    shown = [shown_name(name) for name in names]
     for name in shown:
         if shown.count(name) > 1:
             raise BadTarget(f"two targets are called {name}", "name each once, or rename a target file")

@@ -17,6 +17,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,14 @@ def clear_dead_parts(home: Path) -> None:
 def remove(home: Path, *names: str) -> dict[str, str]:
     """Take parcels away."""
     for name in names:
-        shutil.rmtree(home / name, ignore_errors=True)
+        parcel = home / name
+        if not name or home.resolve() not in parcel.resolve().parents:
+            raise ValueError(f"{name}: is no parcel")
+        shutil.rmtree(parcel, ignore_errors=True)
+        with suppress(OSError):
+            # The folder of bundles or slices, where this was its last; never `home`, which holds other things.
+            if parcel.parent != home:
+                parcel.parent.rmdir()
     return {}
 
 

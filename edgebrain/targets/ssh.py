@@ -18,6 +18,7 @@ from subprocess import Popen
 from typing import IO, Any
 
 from edgebrain.bundle import MANIFEST, Bundle
+from edgebrain.data.sample import read
 from edgebrain.errors import TargetFailed
 from edgebrain.files import sha256_bytes, sha256_json
 from edgebrain.kit.wheels import choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
@@ -58,6 +59,7 @@ class SshTarget:
     _sites: dict[str, str] = field(default_factory=dict)
     _runtime: str = ""
     _slices: str = ""
+    _parcels: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.link = Link(self.file)
@@ -108,6 +110,7 @@ class SshTarget:
         ]
         parcels = {parcel.name: parcel for parcel in found}
         states = self._on_device("looking at what is there", "look", *parcels)
+        self._parcels = list(parcels)
         missing = [parcel for parcel in parcels.values() if states[parcel.name] != WHOLE]
         contents = {parcel.name: parcel.contents() for parcel in missing}
         refuse_without_room(self._found, sum(map(_room, contents.values())), self.file)
@@ -134,10 +137,10 @@ class SshTarget:
         return f"{self._found.folder}/{self._slices}/{LISTING}"
 
     def close(self) -> None:
-        """Disconnect; where the file says so, take away what was sent."""
+        """Disconnect; where the file says so, take away what this bench used."""
         try:
-            if not self.file.keep and hasattr(self, "_found"):
-                self._on_device("clearing up", "remove", *self._sites.values(), self._runtime, "bundles", "slices")
+            if not self.file.keep and self._parcels:
+                self._on_device("clearing up", "remove", *self._parcels)
         finally:
             self.link.close()
 
@@ -172,7 +175,7 @@ class SshTarget:
         self._slices = f"slices/{sha256_bytes(entries)}"
 
         def contents() -> dict[str, bytes]:
-            return {LISTING: entries, **{file: one.path.read_bytes() for file, one in zip(files, slices, strict=True)}}
+            return {LISTING: entries, **{file: read(one.path) for file, one in zip(files, slices, strict=True)}}
 
         return Parcel(self._slices, f"sending {len(slices)} slices", contents)
 

@@ -68,8 +68,8 @@ def test_what_cannot_be_answered_together_is_a_note_and_the_row_stands(tmp_path:
     found = run_bench([bundle.path], records(tmp_path, 1, 1), [1], 7, ("gpu",))
     (told,) = (one for one in found["results"] if one["target"] == "gpu")
     assert [one["batch"] for one in told["throughput"]] == [1] and told["queries"] == 7 and not found["failures"]
-    notes = [note for note in found["notes"] if "no throughput at batch" in note]
-    assert len(notes) == 2 and "no throughput at batch 32" in notes[1] and "in one call" in notes[1]
+    notes = [note for note in found["notes"] if "no throughput on gpu" in note]
+    assert len(notes) == 2 and "no throughput on gpu, batch 32" in notes[1] and "in one call" in notes[1]
 
 
 def test_slices_that_are_answered_otherwise_together_are_counted_once_each(tmp_path: Path) -> None:

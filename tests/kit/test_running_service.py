@@ -59,14 +59,15 @@ def debian(engine: Engine, container_kit: Path) -> Iterator[Debian]:
     boot = ["--systemd=always", "--privileged", "--network", "none", *LIMITS, "-v", f"{container_kit}:/kit:ro"]
     started = engine("run", "--detach", "--name", "booted", *boot, BASE, "/sbin/init")
     assert started.returncode == 0, started.stderr
-    system = Debian(engine, "booted")
-    end = time.monotonic() + 60
-    while engine("exec", "booted", "systemctl", "is-system-running").stdout.strip() not in ("running", "degraded"):
-        if time.monotonic() > end:
-            pytest.skip(f"systemd does not boot in a container here: {engine('logs', 'booted').stdout[-200:]}")
-        time.sleep(0.5)
-    yield system
-    engine("rm", "--force", "booted")
+    try:
+        end = time.monotonic() + 60
+        while engine("exec", "booted", "systemctl", "is-system-running").stdout.strip() not in ("running", "degraded"):
+            if time.monotonic() > end:
+                pytest.skip(f"systemd does not boot in a container here: {engine('logs', 'booted').stdout[-200:]}")
+            time.sleep(0.5)
+        yield Debian(engine, "booted")
+    finally:
+        engine("rm", "--force", "booted")
 
 
 def test_the_service_starts_answers_comes_back_after_a_kill_and_goes_away(debian: Debian, container_kit: Path) -> None:

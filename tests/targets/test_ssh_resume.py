@@ -72,6 +72,7 @@ def test_it_goes_on_with_the_block_that_was_not_measured_and_nothing_is_measured
     assert code_of("bench", "--resume", "runs/run/bench.json") == 0
     whole = read_report(run / "bench.json")
     assert whole["failures"] == [] and not any("failed" in note for note in whole["notes"])
+    assert "board: went on after round 3, so its durations are of two sittings" in whole["notes"]
     assert rows_of(whole, "cpu") == rows_of(lost, "cpu"), "measured to the end before"
     for before, after in zip(rows_of(lost, "board"), rows_of(whole, "board"), strict=True):
         kept = before["blocks"]
@@ -131,7 +132,7 @@ def test_slices_that_are_no_longer_there_are_refused(
     real = slices.open_dataset
     monkeypatch.setattr(slices, "open_dataset", lambda path: replace(real(path), records=real(path).records[1:]))
     assert code_of("bench", "--resume", "runs/run/bench.json") == 1
-    assert "no longer holds the slices that were measured on" in capsys.readouterr().err
+    assert "now holds other slices than were measured on" in capsys.readouterr().err
 
 
 def test_a_board_with_other_libraries_does_not_go_on_a_row(run: Path, lost: dict[str, Any], capsys: Any) -> None:
@@ -145,10 +146,78 @@ def test_a_board_with_other_libraries_does_not_go_on_a_row(run: Path, lost: dict
     assert [len(row["blocks"]) for row in rows_of(read_report(path), "board")] == [3, 2], "nothing is lost"
 
 
-def test_slices_whose_files_changed_give_other_answers_and_end_it(run: Path, lost: dict[str, Any], capsys: Any) -> None:
-    save(Path("data/t0.png"), bright_disc(64, 60)[::-1] // 2)
-    code_of("bench", "--resume", "runs/run/bench.json")
+@pytest.mark.parametrize("name", ["t0.png", "t0_mask.png"])
+def test_a_picture_or_a_mask_that_was_changed_is_refused_and_the_report_stays(
+    run: Path, lost: dict[str, Any], name: str, capsys: Any
+) -> None:
+    before = (run / "bench.json").read_bytes()
+    save(Path("data") / name, bright_disc(64, 60)[::-1] // 2)
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    assert "now holds other pictures, masks, labels or groups than were measured on" in capsys.readouterr().err
+    assert (run / "bench.json").read_bytes() == before
+
+
+def test_a_worker_that_answers_otherwise_than_before_ends_it_and_the_report_stays(
+    run: Path, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    before, real = (run / "bench.json").read_bytes(), lane.Lane.time
+
+    def time(self: lane.Lane, block: list[Any]) -> None:
+        real(self, block)
+        self.blocks[-1]["outputs_sha256"] = ["another"] * len(block)
+
+    monkeypatch.setattr(lane.Lane, "time", time)
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
     assert "timed queries were not answered as scored slices were" in capsys.readouterr().err
+    assert (run / "bench.json").read_bytes() == before
+
+
+def test_a_target_that_stays_lost_costs_the_report_nothing(run: Path, board: Server, monkeypatch: Any) -> None:
+    with proxy(board.port) as way, monkeypatch.context() as patch:
+        board.target(Path("deploy"), port=way.port)
+        losing(patch, lambda _: way.cut(), after=5)
+        assert code_of(*BENCH, "--target", "board") == 1
+    before = read_report(run / "bench.json")
+    board.target(Path("deploy"), port=free_port())
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    assert read_report(run / "bench.json")["results"] == before["results"], "this machine's, and the board's"
+    Path("deploy/board.toml").unlink()
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 1
+    assert read_report(run / "bench.json")["results"] == before["results"]
+
+
+def test_a_target_that_was_measured_to_the_end_is_not_looked_for_again(
+    run: Path, board: Server, monkeypatch: Any
+) -> None:
+    done = board.target(Path("deploy"), "done")
+    board.target(Path("deploy"), port=free_port())
+    assert code_of(*BENCH, "--target", "deploy/done.toml", "--target", "board") == 1
+    before = read_report(run / "bench.json")
+    done.unlink()
+    board.target(Path("deploy"))
+    assert code_of("bench", "--resume", "runs/run/bench.json") == 0
+    whole = read_report(run / "bench.json")
+    assert rows_of(whole, "done") == rows_of(before, "done") and whole["failures"] == []
+    assert len(rows_of(whole, "board")) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda report: report["asked"].pop("bundles"), "asked: lacks bundles"),
+        (lambda report: report["asked"].update(bundles=[]), "does not say on which bundles"),
+        (lambda report: report["asked"].update(bundles=["gone"]), "gone is not here"),
+        (lambda report: report.update(data={"split": "test"}), "does not say on which bundles and slices"),
+        (lambda report: report.pop("asked"), "does not say what was asked for"),
+    ],
+)
+def test_a_report_that_does_not_say_enough_is_refused(
+    run: Path, lost: dict[str, Any], spoil: Callable[[Any], Any], said: str, capsys: Any
+) -> None:
+    spoil(lost)
+    Path("spoilt.json").write_text(json.dumps(lost))
+    assert code_of("bench", "--resume", "spoilt.json") == 1
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--queries", "20"], ["--target", "cpu"], ["runs/run/float"]])

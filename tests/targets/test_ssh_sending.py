@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edgebrain.bench.run import run_bench
-from edgebrain.errors import TargetFailed, WorkerFailed
+from edgebrain.errors import NoWheels, TargetFailed, WorkerFailed
 from edgebrain.runtime.worker import PROTOCOL
-from edgebrain.targets import ssh
+from edgebrain.targets import on_device, ssh
 from edgebrain.targets.worker import Worker
 from tests.bench.shelf import records
 from tests.runtime.tiny import tiny_bundle
@@ -54,6 +54,41 @@ def test_what_was_sent_is_taken_away_where_the_file_says_so(board: Server, tmp_p
     assert len(list(folder.iterdir())) == 4
     target.close()
     assert list(folder.iterdir()) == []
+
+
+def test_nothing_but_what_was_sent_is_taken_away(
+    board: Server, tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home"
+    other = folder / "bundles" / "of another bench"
+    other.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years")
+    path = board.target(tmp_path / "deploy", keep=False, folder=str(folder))
+    bundle = tiny_bundle(tmp_path / "b")
+    target = opened(path)
+    answer_of(target, bundle)
+    target.close()
+    assert sorted(one.name for one in folder.rglob("*")) == ["bundles", "of another bench", "thesis.txt"]
+
+    def none_fits(*asked: Any) -> Any:
+        raise NoWheels("none fits", "")
+
+    monkeypatch.setattr(ssh, "choose_wheels", none_fits)
+    target = opened(path)
+    with pytest.raises(NoWheels):
+        answer_of(target, bundle)
+    target.close()
+    assert (folder / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../deploy"])
+def test_what_is_no_parcel_is_never_taken_away(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    (home / "bundles").mkdir(parents=True)
+    (tmp_path / "deploy").mkdir()
+    with pytest.raises(ValueError, match="is no parcel"):
+        on_device.remove(home, name)
+    assert (home / "bundles").exists() and (tmp_path / "deploy").exists()
 
 
 def test_a_file_that_was_damaged_there_is_sent_again(board: Server, tmp_path: Path, opened: Any) -> None:

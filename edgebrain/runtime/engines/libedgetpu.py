@@ -43,8 +43,9 @@ class Hold:
     """
 
     def __init__(self) -> None:
-        """Raises EdgebrainError: another holds it."""
-        self._file: int | None = _opened(Path(tempfile.gettempdir(), "edgebrain-edgetpu.lock"))
+        """Raises EdgebrainError: another holds it, or it cannot be asked for."""
+        self._file: int | None = None
+        self._file = _opened(Path(tempfile.gettempdir(), "edgebrain-edgetpu.lock"))
         try:
             if fcntl is not None:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,9 +75,16 @@ class Hold:
 def _opened(lock: Path) -> int:
     """A file that all users may lock. Some kernels let only its owner open it as one to be created."""
     try:
-        return os.open(lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+        with suppress(FileNotFoundError):
+            return os.open(lock, os.O_RDONLY)
+        opened = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+        # A person's umask may have taken the others' right to read.
+        lock.chmod(0o644)
+        return opened
+    except OSError as problem:
+        raise EdgebrainError(
+            f"{lock}: {problem.strerror}, and it says who has the Edge TPU", "take the file away, or let all read it"
+        ) from problem
 
 
 def library() -> str:
