@@ -21,6 +21,7 @@ FORMATS = ("keras", "tflite", "openvino", "onnx", "edgetpu")
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 ROLES = ("mask", "class")
 CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")
+SOFTMAX = "softmax"
 AGAIN = "write the bundle again with `edgebrain quantize`"
 # Of the 256 grey values, or of as many probabilities, an 8-bit tensor with a sound scale keeps all or nearly all apart.
 FEWEST_LEVELS = 64
@@ -31,7 +32,8 @@ class Port:
     """One tensor at the border of a model.
 
     tensor: its name in the model file. shape: fixed, batch first. dtype: NumPy name.
-    scale, zero_point: real = (stored - zero_point) * scale; 1.0 and 0 for float tensors.
+    scale, zero_point: real = (stored - zero_point) * scale; 1.0 and 0 for float tensors. activation: what the runtime
+    has still to do to the real numbers, `softmax` or nothing.
     """
 
     tensor: str
@@ -39,16 +41,18 @@ class Port:
     dtype: str
     scale: float = 1.0
     zero_point: int = 0
+    activation: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The port as manifest entry."""
-        return {
+        entry = {
             "tensor": self.tensor,
             "shape": list(self.shape),
             "dtype": self.dtype,
             "scale": self.scale,
             "zero_point": self.zero_point,
         }
+        return {**entry, "activation": self.activation} if self.activation else entry
 
     @property
     def levels(self) -> int | None:
@@ -69,6 +73,7 @@ class Port:
             str(entry["dtype"]),
             float(entry["scale"]),
             int(entry["zero_point"]),
+            str(entry.get("activation", "")),
         )
 
 
@@ -224,6 +229,8 @@ def _check_parts(source: Path, bundle: Bundle) -> None:
         raise BadBundle(f"{source}: format {bundle.format}, precision {bundle.precision} is not known", AGAIN)
     if not complete or any(port.scale <= 0 or any(side < 1 for side in port.shape) for port in ports):
         raise BadBundle(f"{source}: holds an impossible shape or scale, or no class", AGAIN)
+    if any(port.activation not in ("", SOFTMAX) for port in ports) or any(port.activation for port in ports[:-1]):
+        raise BadBundle(f"{source}: asks for an activation that is not known there", "pip install --upgrade edgebrain")
     _check_roles(source, bundle)
     _check_scales(source, bundle)
     _check_calibration(source, bundle)
@@ -263,7 +270,7 @@ def _check_scales(source: Path, bundle: Bundle) -> None:
         )
     for role in ROLES:
         port = bundle.output(role)
-        if port.levels is not None and port.levels < FEWEST_LEVELS:
+        if port.levels is not None and port.levels < FEWEST_LEVELS and not port.activation:
             forgotten = port.scale == 1.0
             raise BadBundle(
                 f"{source}: output {role!r} is {port.dtype} with scale {port.scale:g}: "

@@ -10,7 +10,7 @@ import pytest
 from edgebrain.bundle import CLASSES, find_bundles, open_bundle, write_bundle
 from edgebrain.errors import BadBundle, CannotWrite
 from edgebrain.files import canonical_json
-from tests.runtime.tiny import tiny_bundle
+from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
 
 def edit(bundle: Path, **changes: object) -> None:
@@ -83,6 +83,14 @@ def test_a_garbled_manifest_is_refused(change: dict[str, object], said: str, tmp
     edit(tmp_path / "one", **change)
     with pytest.raises(BadBundle, match=said):
         open_bundle(tmp_path / "one")
+
+
+@pytest.mark.parametrize(("role", "activation"), [("class", "relu"), ("mask", "softmax")])
+def test_an_activation_that_the_runtime_does_not_compute_is_refused(role: str, activation: str, tmp_path: Path) -> None:
+    outputs = tiny_manifest("tflite", "int8", "b")["outputs"]
+    outputs[role] = {**outputs[role], "activation": activation}
+    with pytest.raises(BadBundle, match="asks for an activation that is not known there"):
+        tiny_bundle(tmp_path / "b", precision="int8", outputs=outputs)
 
 
 def test_a_bundle_of_the_first_release_has_no_hash_of_its_own_and_opens(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebrain.bundle import Port
+from edgebrain.bundle import SOFTMAX, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.opencv import cv2
 
@@ -65,12 +65,23 @@ def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
 def to_class_probabilities(raw: np.ndarray, port: Port) -> np.ndarray:
     """The stored class output as probabilities.
 
-    Args: raw: (1, classes), dtype of `port`. Returns: (classes,) float64, whose sum is 1 but for rounding.
+    Args: raw: (1, classes), dtype of `port`; scores where its activation is softmax, which is then computed here.
+    Returns: (classes,) float64, whose sum is 1 but for rounding.
     Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
     """
     real = to_real(raw, port).ravel()
+    if port.activation == SOFTMAX:
+        return softmax(real)
     _refuse_scores(real, port, "softmax", off=abs(float(real.sum()) - 1.0) > OVERSHOOT)
     return real
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities of scores. Args: scores: (classes,) float64. Returns: the same shape, to six places: what exp
+    gives behind the fifteenth is another thing on another processor."""
+    powers = np.exp(scores - scores.max())
+    rounded: np.ndarray = np.round(powers / powers.sum(), 6)
+    return rounded
 
 
 def to_real(raw: np.ndarray, port: Port) -> np.ndarray:

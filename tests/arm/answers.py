@@ -21,10 +21,7 @@ from edgebrain.targets.ssh import SshTarget
 from tests.targets.sshd import Server
 
 STAGES = Path(__file__).with_name("stages.py").read_text()
-# XNNPACK leaves the int8 softmax to the interpreter, whose kernel for aarch64 is another one than for x86-64.
-SOFTMAX = "raw outputs (class)"
-EVERY_STEP = (*STEPS[:-2], "softmax's input", *STEPS[-2:])
-COLUMNS = ("network", "processor", "slices", "marked", "classes", *EVERY_STEP)
+COLUMNS = ("network", "processor", "slices", "marked", "classes", *STEPS)
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,7 @@ class Compared:
     """What slices gave here and on a board.
 
     delegates: here and there. marked: slices whose mask there is not empty. classes: how many were given there.
-    other_class: slices with another class there. differing: step -> slices with other bytes; int8 files have all of
-    EVERY_STEP. largest_step: of all class outputs, the largest difference, in the numbers that the file stores.
+    other_class: slices with another class there. differing: step -> slices with other bytes.
     """
 
     name: str
@@ -44,23 +40,17 @@ class Compared:
     delegates: tuple[str, str]
     other_class: int
     differing: Mapping[str, int]
-    largest_step: float
 
     @property
     def as_promised(self) -> bool:
-        """Whether each step of an int8 file gave the same bytes, its softmax the same but for one step of 255."""
-        others = {step: count for step, count in self.differing.items() if step != SOFTMAX}
-        return (
-            others == dict.fromkeys(set(EVERY_STEP) - {SOFTMAX}, 0) and not self.other_class and self.largest_step <= 1
-        )
+        """Whether each step gave the same bytes, and every slice the same class."""
+        return self.differing == dict.fromkeys(STEPS, 0) and not self.other_class
 
     @property
     def row(self) -> str:
         """A row of a Markdown table with COLUMNS."""
-        counts = {step: str(self.differing.get(step, "-")) for step in EVERY_STEP}
-        if self.differing[SOFTMAX]:
-            counts[SOFTMAX] += f", by {self.largest_step:.2g}"
-        cells = (self.name, self.cpu, self.slices, self.marked, self.classes, *counts.values())
+        counts = [self.differing[step] for step in STEPS]
+        cells = (self.name, self.cpu, self.slices, self.marked, self.classes, *counts)
         return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -82,7 +72,6 @@ def compared(name: str, bundle: Bundle, slices: Mapping[str, bytes], board: Serv
         delegates=(here["delegate"], there["delegate"]),
         other_class=sum(one["label"] != two["label"] for one, two in pairs),
         differing=differing(here, there),
-        largest_step=max(abs(a - b) for one, two in pairs for a, b in zip(one["class"], two["class"], strict=True)),
     )
 
 

@@ -48,8 +48,9 @@ def trained_runs() -> dict[str, Path]:
         cache = {"XDG_CACHE_HOME": str(CACHE.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
         subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env={**os.environ, **cache})
 
-    # Named for how they are trained, so that others are trained where this file changes.
-    folder = made_once(f"networks-{sha256_bytes(Path(__file__).read_bytes())[:12]}", make)
+    # Named for how they are made, so that others are made where this file or what writes bundles changes.
+    made_by = [Path(__file__), *sorted((Path(__file__).parents[2] / "edgebrain/compression").rglob("*.py"))]
+    folder = made_once(f"networks-{sha256_bytes(b''.join(path.read_bytes() for path in made_by))[:12]}", make)
     return {name: folder / name for name in NETWORKS}
 
 

@@ -84,9 +84,7 @@ def test_the_command_scores_there_prints_no_duration_and_finds_no_drop_of_the_de
     assert done.returncode in (0, 3), done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     (row,) = (row for row in report["results"] if row["target"] == "arm")
-    device_drop = row["device_drop"]
-    assert (device_drop["dice"], device_drop["accuracy"]) == (0.0, 0.0)
-    assert device_drop["slices_differing"] <= 2, "a softmax that is one step off; what else may differ: test_bytes.py"
+    assert row["device_drop"] == {"dice": 0.0, "accuracy": 0.0, "slices_differing": 0}
     here = next(one for one in report["results"] if one["target"] == "cpu" and one["bundle"] == row["bundle"])
     assert row["drop"] == here["drop"], "all of the drop is quantization's"
     assert row["emulated"] and row["queries"] == 0 and row["blocks"] == []

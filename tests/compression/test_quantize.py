@@ -87,6 +87,20 @@ def test_onnx_says_that_its_transposed_convolutions_stay_float(quantized: Quanti
     assert len(bundle.manifest["kept_float"]) == 3
 
 
+def test_tflite_int8_gives_the_scores_that_its_softmax_would_be_given(quantized: Quantized) -> None:
+    """LiteRT's int8 softmax is another one on Arm. Behind ours, the classes are the float sibling's."""
+    from edgebrain.graph.tflite import operators
+
+    int8, plain = quantized.open("tflite-int8"), quantized.open("tflite-float32")
+    kinds = [[one.kind for one in operators(bundle.contents["model.tflite"])] for bundle in (int8, plain)]
+    assert ["SOFTMAX" in one for one in kinds] == [False, True]
+    assert (int8.output("class").activation, plain.output("class").activation) == ("softmax", "")
+    assert int8.manifest["outputs"]["class"]["activation"] == "softmax"
+    grey = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8)
+    ours, theirs = (open_session(bundle).predict(grey).class_probabilities for bundle in (int8, plain))
+    np.testing.assert_allclose(ours, theirs, atol=0.1)
+
+
 def test_tflite_int8_holds_no_float_tensor_and_per_channel_weights(quantized: Quantized) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 

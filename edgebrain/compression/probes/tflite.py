@@ -22,7 +22,7 @@ from edgebrain.graph import tflite as graph
 from edgebrain.graph.layers import layer_operators
 from edgebrain.model.spec import UNetSpec
 from edgebrain.quiet import quiet
-from edgebrain.runtime.transform import to_real
+from edgebrain.runtime.transform import softmax, to_real
 
 ROUNDS, REPEATS = 10, 10
 
@@ -89,7 +89,8 @@ class Probe:
         if layer not in ENDS:
             return self._real(int(entry.outputs[0]))
         port = self._bundle.output(layer)
-        return to_real(self._open.get_tensor(self._ends[port.tensor]), port)
+        real = to_real(self._open.get_tensor(self._ends[port.tensor]), port)
+        return real if not port.activation else softmax(real.ravel()).reshape(real.shape)
 
     def _real(self, tensor: int) -> np.ndarray:
         raw = self._open.get_tensor(tensor)

@@ -74,7 +74,8 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "cpu":
         options["INFERENCE_NUM_THREADS"] = threads
-    if bundle.precision == "float32":
+    # What stays float in a mixed bundle was kept for its precision.
+    if bundle.precision in ("float32", "mixed"):
         options["INFERENCE_PRECISION_HINT"] = "f32"
     slices = bundle.input.shape[0]
     try:
