@@ -37,6 +37,8 @@ CURES = (
     (r"No module named '([\w.]+)'", "pip install --upgrade {package}: a part that it needs is not there"),
     (r"Descriptors cannot|protobuf", "its protobuf does not fit: pip install --upgrade {package} protobuf"),
 )
+# Packages whose module has another name.
+MODULES = {"opencv-python-headless": "cv2"}
 USUAL_CURE = "pip install --force-reinstall {package}"
 LONGEST_REASON = 240
 
@@ -80,7 +82,7 @@ def _names(problem: ModuleNotFoundError, library: str) -> bool:
     module = (problem.name or "").split(".")[0]
     if not module or _is_there(module):
         return False
-    return _plain(module) in _plain(library) or _plain(library).startswith(_plain(module))
+    return _plain(module) in _plain(MODULES.get(library, library))
 
 
 def _is_there(module: str) -> bool:

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from edgebrain.libraries import cure, first_line
+from edgebrain.libraries import MODULES, cure, first_line
 
 # A cold import of a large framework takes a minute or two on a slow disk.
 PATIENCE_S = 300.0
@@ -108,7 +108,8 @@ def _package(name: str) -> str:
     if name.startswith("engine:"):
         return LIBRARIES[name.removeprefix("engine:")].package
     known = {library.module: library.package for library in LIBRARIES.values()}
-    return {"cv2": "opencv-python-headless", **known}.get(name, name.split(".")[0].replace("_", "-"))
+    known |= {module: package for package, module in MODULES.items()}
+    return known.get(name, name.split(".")[0].replace("_", "-"))
 
 
 def _try(name: str) -> list[str]:
