@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebrain.data.readers import READERS, open_dataset, read_groups, scan, strays
+from edgebrain.data.readers import READERS, lone_masks, open_dataset, read_groups, scan, strays
 from edgebrain.errors import BadData, BadImage
 from tests.data.pictures import put_image, put_mask
 
@@ -47,6 +47,8 @@ def test_a_three_channel_slice_reads_like_its_grey_twin(brisc: Path) -> None:
     three = grey.with_name("brisc2025_train_00500_gl_ax_t1.png")
     put_image(three, 0, channels=3)
     put_image(three.with_name("brisc2025_train_00501_gl_ax_t1.png"), 0)
+    for number in (0, 1):
+        put_mask(brisc / f"segmentation_task/train/masks/brisc2025_train_0050{number}_gl_ax_t1.png")
     records = {record.name: record for record in scan(brisc).records}
     image, twin = (records[f"brisc2025_train_0050{n}_gl_ax_t1.png"].load().image for n in (0, 1))
     assert (image == twin).all() and image.ndim == 2
@@ -58,12 +60,12 @@ def test_only_the_classification_task_is_a_set_without_masks(brisc: Path) -> Non
         open_dataset(brisc)
 
 
-def test_names_that_tell_no_class_and_masks_without_image_are_strays(brisc: Path) -> None:
+def test_names_that_tell_no_class_are_strays_and_masks_without_image_are_told_apart(brisc: Path) -> None:
     put_image(brisc / "segmentation_task/train/images/holiday.jpg", 1)
     put_image(brisc / "segmentation_task/train/images/._brisc2025_train_00001_gl_ax_t1.jpg", 1)
     put_mask(brisc / "segmentation_task/test/masks/brisc2025_test_00404_gl_ax_t1.png")
-    found = strays(scan(brisc))
-    assert [path.name for path in found] == ["brisc2025_test_00404_gl_ax_t1.png", "holiday.jpg"]
+    assert [path.name for path in strays(scan(brisc))] == ["holiday.jpg"]
+    assert [path.name for path in lone_masks(scan(brisc))] == ["brisc2025_test_00404_gl_ax_t1.png"]
     assert len(open_dataset(brisc).records) == 6
 
 

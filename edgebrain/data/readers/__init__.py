@@ -5,23 +5,30 @@ A reader is one module with three functions, and a line in READERS:
     recognises(path) -> bool          is this folder laid out the way I know?
     records(path) -> list[Record]     its slices, with the group where the layout itself tells it
     strays(path) -> list[Path]        image files in it that are no slice (a name I cannot read)
+
+Which files are masks, and of which picture, is told by `data.pairing` for all readers alike.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from edgebrain.bundle import CLASSES
+from edgebrain.data.encoding import with_encoding
+from edgebrain.data.pairing import ENDINGS, looks_like_mask
 from edgebrain.data.sample import HEALTHY, Dataset, Record
 from edgebrain.errors import BadData
 
 READERS = {"brisc": "edgebrain.data.readers.brisc", "phantom": "edgebrain.data.readers.phantom"}
 GROUPS_CSV = "groups.csv"
+# What lies beside masks and is none.
+NO_PICTURES = {".txt", ".csv", ".json", ".md", ".xml", ".db", ".ini"}
 
 
 class Reader(Protocol):
@@ -58,7 +65,7 @@ def open_dataset(path: Path, groups_csv: Path | None = None) -> Dataset:
 
 
 def scan(path: Path) -> Dataset:
-    """The slices of a folder as they are listed, however broken the set may be.
+    """The slices of a folder as they are listed, however broken the set may be, and how its masks are written.
 
     Raises BadData: the folder is missing, empty or of no known layout.
     """
@@ -66,12 +73,19 @@ def scan(path: Path) -> Dataset:
     records = sorted(reader.records(path), key=lambda record: record.name)
     if not records:
         raise BadData(f"{path}: is laid out as {kind}, but holds no slices", f"expected {reader.LAYOUT}")
-    return Dataset(path, kind, tuple(records))
+    return Dataset(path, kind, *with_encoding(records))
 
 
 def strays(dataset: Dataset) -> list[Path]:
     """Image files in the data set's folder that are no slice, because their names cannot be read."""
     return sorted(_load(dataset.kind).strays(dataset.root))
+
+
+def lone_masks(dataset: Dataset) -> list[Path]:
+    """Files of any ending that are named like masks, or lie where masks lie, and belong to no slice; sorted."""
+    used = {path for record in dataset.records for path in (record.image_path, record.mask_path, *record.other_masks)}
+    files = (path for path in dataset.root.rglob("*") if path not in used and not path.name.startswith("."))
+    return sorted(path for path in files if looks_like_mask(dataset.root, path) and path.is_file())
 
 
 def join_groups(records: Iterable[Record], source: Path) -> tuple[Record, ...]:
@@ -149,11 +163,22 @@ def _check_classes(dataset: Dataset) -> None:
 
 def _check_masks(dataset: Dataset) -> None:
     tumours = [record for record in dataset.records if record.label != HEALTHY]
-    if all(record.mask_path is None for record in tumours):
-        raise BadData(
-            f"{dataset.root}: none of {len(tumours)} tumour slices has a mask",
-            f"expected {_load(dataset.kind).LAYOUT}",
-        )
+    if any(record.mask_path is not None for record in tumours):
+        return
+    lone = [path for path in lone_masks(dataset) if path.suffix.lower() not in NO_PICTURES]
+    raise BadData(
+        f"{dataset.root}: none of {len(tumours)} tumour slices has a mask{_look_alikes(dataset.root, lone)}",
+        f"expected {_load(dataset.kind).LAYOUT}; a mask has its picture's name, and ends in {', '.join(ENDINGS)}",
+    )
+
+
+def _look_alikes(root: Path, lone: Sequence[Path]) -> str:
+    """What lies there instead of masks, by ending, with the first name."""
+    if not lone:
+        return ""
+    counts = Counter(path.suffix or "no ending" for path in lone)
+    endings = ", ".join(f"{count} x {ending}" for ending, count in counts.most_common(3))
+    return f"; {len(lone)} files look like masks and belong to no picture ({endings}): {lone[0].relative_to(root)}"
 
 
 def _few(names: list[str]) -> str:
