@@ -257,7 +257,7 @@ def test_a_plain_folder_tells_sides_classes_and_masks_by_its_names(tmp_path: Pat
     write(root / "Training" / "yes" / "masks" / "a.png", lesion(stranger(0).shape)[:-3])
     write(root / "Testing" / "no" / "b.png", stranger(0)[:, ::-1])
     audited = audit(root)
-    assert audited.sides == {"train": 1, "test": 1} and audited.labels == {"yes": 1, "no": 1}
+    assert audited.sides == {"train": 1, "test": 1} and audited.labels == {"yes": 1, "no_tumor": 1}
     assert items(audited, "mirrored-across") == [("Testing/no/b.png", "Training/yes/images/a.png")]
     assert found(audited, "two-labels") is not None
     assert items(audited, "mask-size") == [("Training/yes/images/a.png",)]
