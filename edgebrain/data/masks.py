@@ -6,7 +6,7 @@ each file by itself would hide it. It is detected from a sample of the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,11 @@ class MaskEncoding:
     def as_json(self) -> dict[str, Any] | None:
         """The encoding as JSON object; None where no mask told."""
         return {"name": self.name, "above": self.above, "levels": list(self.levels)} if self.seen else None
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any] | None) -> MaskEncoding:
+        """The encoding of a JSON object, as `as_json` gives it."""
+        return UNKNOWN if entry is None else cls(int(entry["above"]), tuple(entry["levels"]))
 
 
 TWO_VALUED = MaskEncoding(MIDDLE, (0, 255))
