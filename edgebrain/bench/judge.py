@@ -19,7 +19,12 @@ def verdict_of(lane: Lane, root: Lane | None, suite: Suite) -> dict[str, Any]:
     root: the float root's lane; the lane itself where it is the root; None where the root is not here.
     """
     if root is None:
-        return {"outcome": NOT_JUDGED, "reason": "its float parent is not here", "comparisons": [], "same_answers": None}
+        return {
+            "outcome": NOT_JUDGED,
+            "reason": "its float parent is not here",
+            "comparisons": [],
+            "same_answers": None,
+        }
     if root is lane:
         return {"outcome": REFERENCE, "reason": "the float root", "comparisons": [], "same_answers": None}
     found = judge_bundle(root.scores, lane.scores, suite.margins, suite.sampling).as_json()

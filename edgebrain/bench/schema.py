@@ -21,7 +21,18 @@ MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # Added after this schema's first report: one that was written before reads as if it held null.
-LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop", "asked", "throughput", "same_answers")
+LATER = (
+    "throttled",
+    "invalid",
+    "environments",
+    "failures",
+    "emulated",
+    "libc",
+    "device_drop",
+    "asked",
+    "throughput",
+    "same_answers",
+)
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
@@ -102,8 +113,8 @@ DATA = {
     ),
     "mask_encoding": (
         "object or null",
-        "how the masks are written: `name` (0/255, 0/1, ...), `above` (a pixel above it is lesion), `levels`; null where "
-        "no mask marks anything",
+        "how the masks are written: `name` (0/255, 0/1, ...), `above` (a pixel above it is lesion), `levels`; null "
+        "where no mask marks anything",
     ),
     "rejected": ("list or null", "slices of that side that cannot be used and were left out: `name`, `reason`"),
     "left_out": ("string or null", "their number and the first reason in a sentence; null where nothing is left out"),

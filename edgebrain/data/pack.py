@@ -87,8 +87,8 @@ class _Slice:
 def open_pack(dataset: Dataset, side: int = 128, progress: Progress | None = None) -> Pack:
     """The pack of a data set: the one on disk, or a new one.
 
-    A slice that `Record.load` refuses is left out and named in `rejected`. side: pixels. progress: called with slices done and slices in all.
-    Groups that the data set does not give are computed from the images.
+    A slice that `Record.load` refuses is left out and named in `rejected`. side: pixels. progress: called with slices
+    done and slices in all. Groups that the data set does not give are computed from the images.
 
     Raises BadData: no slice can be used. CannotWrite: the cache folder refuses.
     """
@@ -119,7 +119,12 @@ def open_pack(dataset: Dataset, side: int = 128, progress: Progress | None = Non
 
 
 def _key(dataset: Dataset, side: int) -> str:
-    files = [path for record in dataset.records for path in (record.image_path, record.mask_path, *record.other_masks) if path]
+    files = [
+        path
+        for record in dataset.records
+        for path in (record.image_path, record.mask_path, *record.other_masks)
+        if path
+    ]
     state = [[str(path.relative_to(dataset.root)), *_size_and_time(path)] for path in files]
     return sha256_json([VERSION, dataset.kind, side, dataset.encoding.as_json(), state])[:24]
 

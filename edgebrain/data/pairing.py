@@ -1,7 +1,7 @@
 """Which files of a folder are pictures, and which are the masks of which: by the names of files and folders alone.
 
-    DIR/17.png  DIR/masks/17.jpg  |  images/17.png  masks/17_mask.png  |  train/glioma/17.png  train/masks/17.png
-    CASE/CASE_1.tif  CASE/CASE_1_mask.tif  |  train_images/17.png  train_masks/17.png
+DIR/17.png  DIR/masks/17.jpg  |  images/17.png  masks/17_mask.png  |  train/glioma/17.png  train/masks/17.png
+CASE/CASE_1.tif  CASE/CASE_1_mask.tif  |  train_images/17.png  train_masks/17.png
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ class Record:
     def load(self) -> Sample:
         """Read image and mask, and hold them against each other, the label and the data set.
 
-        Raises BadImage: a file that cannot be read, a mask of another size or encoding, a tumour slice without a mask or
-        with an empty one, a healthy slice with a lesion.
+        Raises BadImage: a file that cannot be read, a mask of another size or encoding, a tumour slice without a mask
+        or with an empty one, a healthy slice with a lesion.
         """
         data = read(self.image_path)
         image = decode(data, str(self.image_path))

@@ -28,7 +28,9 @@ MASK_FOLDERS = frozenset({
 # These make a mask folder of any name that they stand in, such as train_masks.
 MASK_WORDS = frozenset({"mask", "masks"})
 IMAGE_WORDS = frozenset({"image", "images"})
-_MARK = r"(?:(?:tumou?r|lesion)[ _.-]?)?(?:masks?|seg|segm|segmentation|labels?|lbl|gt|ground[ _-]?truth|annotation|annot)"
+_MARK = (
+    r"(?:(?:tumou?r|lesion)[ _.-]?)?(?:masks?|seg|segm|segmentation|labels?|lbl|gt|ground[ _-]?truth|annotation|annot)"
+)
 _BEHIND = re.compile(rf"^(?P<base>.+?)[ _.-]+{_MARK}(?:[ _.-]?\d{{1,2}})?$", re.IGNORECASE)
 _BEFORE = re.compile(rf"^{_MARK}[ _.-]+(?P<base>.+)$", re.IGNORECASE)
 
@@ -60,7 +62,7 @@ def is_mask_folder(name: str) -> bool:
 
 @cache
 def without_kind(name: str) -> str:
-    """A folder's name without what says that it holds pictures or masks: `train_masks` is `train`, `images` is empty."""
+    """A folder's name without what says that it holds pictures or masks: `train` of `train_masks`, none of `images`."""
     words = _words(name)
     if "".join(words) in IMAGE_FOLDERS | MASK_FOLDERS:
         return ""

@@ -34,8 +34,8 @@ class MaskFacts:
     """problem: why it cannot be read, or empty. width, height, lesion: pixels. misfit: why it is written in another way
     than the masks of its data set, or empty.
 
-    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask. two_valued:
-    whether the set's masks are 0 and 255, so that other levels say something.
+    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask.
+    two_valued: whether the set's masks are 0 and 255, so that other levels say something.
     """
 
     file: str
