@@ -39,8 +39,6 @@ def evaluate(
     run = run_of(folder)
     records, facts = choose_slices(run, data, split, bundles=[opened], allow_rejected=allow_rejected)
     with Bars() as bars:
-        for one in facts["rejected"]:
-            bars.say(f"left out: {one['reason']}")
         report = _scored(opened, records, facts, engine, threads, bars)
         report["copying"] = _copying(run, facts, [record.name for record in records], opened.input.shape[1])
     place = out or (run or Path()) / "evaluation" / f"{folder.name}-{split}"

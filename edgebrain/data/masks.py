@@ -82,19 +82,19 @@ UNKNOWN = MaskEncoding(MIDDLE, (0, 255), seen=False)
 
 def detect(masks: Iterable[np.ndarray]) -> MaskEncoding:
     """The encoding that most of these masks have; of equals 0/255. masks: (H, W) uint8; empty ones tell nothing."""
-    bright, dark = [], []
+    grey, counted = [], []
     for mask in masks:
         levels = levels_of(mask)
-        if levels[-1] > MIDDLE:
-            bright.append((mask, levels))
+        if levels[-1] > LOSSY:
+            grey.append((mask, levels))
         elif levels[-1] and not _is_noise(mask, levels):
-            dark.append((mask, levels))
-    if not bright and not dark:
+            counted.append((mask, levels))
+    if not grey and not counted:
         return UNKNOWN
-    chosen = bright if len(bright) >= len(dark) else dark
+    chosen = grey if len(grey) >= len(counted) else counted
     union = tuple(sorted({level for _, levels in chosen for level in levels}))
-    labels = not union[0] and len(union) <= MOST_LEVELS and all(not levels[0] for _, levels in chosen)
-    if labels and (chosen is dark or _has_middle_label(chosen, union)):
+    labels = len(union) <= MOST_LEVELS and all(not levels[0] for _, levels in chosen)
+    if labels and (chosen is counted or _has_middle_label(chosen)):
         return MaskEncoding(0, union)
     return TWO_VALUED
 
@@ -116,10 +116,9 @@ def _is_noise(mask: np.ndarray, levels: Sequence[int]) -> bool:
     return bool(levels[0]) or not _fills_square(mask, levels[1:])
 
 
-def _has_middle_label(masks: Sequence[tuple[np.ndarray, tuple[int, ...]]], union: Sequence[int]) -> bool:
+def _has_middle_label(masks: Sequence[tuple[np.ndarray, tuple[int, ...]]]) -> bool:
     """Whether a level between 0 and 255 is a label of its own."""
-    middle = {level for level in union if LOSSY < level < 255 - LOSSY}
-    return any(_fills_square(mask, sorted(middle & set(levels))) for mask, levels in masks)
+    return any(_fills_square(mask, [one for one in levels if LOSSY < one < 255 - LOSSY]) for mask, levels in masks)
 
 
 def _fills_square(mask: np.ndarray, levels: Sequence[int]) -> bool:

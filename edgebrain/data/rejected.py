@@ -45,8 +45,9 @@ def refuse_losses(records: Sequence[Record], rejected: Rejected, root: Path, all
     lost = _lost_class(records, names) or _lost_masks(records, names)
     if lost:
         raise BadData(
-            f"{left_out(rejected, len(records), root)}: {lost}",
-            "mend the files that it names, or pass --allow-rejected to go on without them",
+            f"{root}: {lost}; the first: {rejected[0][1]}",
+            f"mend what `edgebrain data summary {root}` names, or pass --allow-rejected to go on with "
+            f"{len(records) - len(names)} of {len(records)} slices",
         )
 
 
@@ -70,10 +71,10 @@ def _lost_class(records: Sequence[Record], names: set[str]) -> str:
     there = Counter(record.label for record in records)
     kept: Mapping[str, int] = Counter(record.label for record in records if record.name not in names)
     lost = sorted(label for label in there if label and not kept.get(label))
-    return f"no slice of {' and '.join(lost)} is left" if lost else ""
+    return f"not one slice of {', '.join(lost)} can be used" if lost else ""
 
 
 def _lost_masks(records: Sequence[Record], names: set[str]) -> str:
     masked = [record.name for record in records if record.needs_mask or record.mask_path is not None]
     lost = sum(name in names for name in masked)
-    return f"{lost} of {len(masked)} masks cannot be used" if lost > MOST_LOST * len(masked) else ""
+    return f"{lost} of {len(masked)} masks cannot be used, more than a tenth" if lost > MOST_LOST * len(masked) else ""
