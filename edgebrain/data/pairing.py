@@ -15,6 +15,8 @@ from edgebrain.data.spellings import is_mask_folder, mask_base, without_kind
 
 # All endings of pictures that are read, in any case.
 ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff")
+# What lies beside masks and is none.
+TEXTS = {".txt", ".csv", ".tsv", ".json", ".md", ".xml", ".yaml", ".yml", ".toml", ".db", ".ini", ".log"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def pair_files(root: Path, files: Iterable[Path]) -> Pairing:
 
 
 def looks_like_mask(root: Path, path: Path) -> bool:
-    """Whether a file, of any ending, is named like a mask or lies where masks lie."""
+    """Whether a file is named like a mask or lies where masks lie, and is neither hidden nor text."""
+    if path.name.startswith(".") or path.suffix.lower() in TEXTS:
+        return False
     parts = path.relative_to(root).parts[:-1]
     return any(map(is_mask_folder, parts)) or mask_base(path.stem) is not None
 

@@ -99,7 +99,9 @@ def same_answers(verdict: Mapping[str, Any]) -> str:
     """That mask and class are the float root's on every slice; empty where they are not, or where it is not known."""
     same = verdict.get("same_answers")
     slices = max((one["slices"] for one in verdict["comparisons"]), default=0)
-    return f"the same answers on all {slices} slices" if same and same == slices else ""
+    if not same or same != slices:
+        return ""
+    return "the same answer on the only slice" if slices == 1 else f"the same answers on all {slices} slices"
 
 
 def reason(row: Row) -> str:

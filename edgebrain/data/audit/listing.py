@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebrain.data.audit.finding import Finding, of_slices
 from edgebrain.data.encoding import with_encoding
 from edgebrain.data.masks import UNKNOWN, MaskEncoding
-from edgebrain.data.pairing import ENDINGS, Pairing, is_picture_file, pair_files
+from edgebrain.data.pairing import ENDINGS, Pairing, is_picture_file, looks_like_mask, pair_files
 from edgebrain.data.readers import GROUPS_CSV, READERS, lone_masks, read_groups, scan, strays
 from edgebrain.data.sample import Record
 from edgebrain.data.spellings import class_of, is_class, without_kind
@@ -85,7 +85,7 @@ def _known(path: Path) -> Listing:
     advice = "rename these files, or move them away: they are not used"
     findings = [
         *of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
-        *_lone(path, ((mask, "no picture of that name") for mask in lone_masks(dataset) if is_picture_file(mask))),
+        *_lone(path, ((mask, _why_lone(mask)) for mask in lone_masks(dataset))),
         *_doubled(dataset.records),
     ]
     return Listing(path, dataset.kind, dataset.records, None, tuple(findings), dataset.encoding)
@@ -94,18 +94,21 @@ def _known(path: Path) -> Listing:
 def _plain(path: Path) -> Listing:
     if not path.is_dir():
         scan(path)  # says what is wrong with it
-    files = pair_files(path, _picture_files(path))
+    shown = _shown_files(path)
+    files = pair_files(path, filter(is_picture_file, shown))
     if not files.pictures:
         raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(ENDINGS)} files")
     bare, notes = _plain_records(path, files)
     records, encoding = with_encoding(bare)
-    findings = (*_lone(path, iter(files.lone)), *_doubled(records))
+    others = (file for file in shown if not is_picture_file(file) and looks_like_mask(path, file))
+    findings = (*_lone(path, [*files.lone, *((file, _why_lone(file)) for file in others)]), *_doubled(records))
     return Listing(path, PLAIN, records, None, findings, encoding, notes)
 
 
-def _picture_files(path: Path) -> list[Path]:
-    shown = (file for file in path.rglob("*") if is_picture_file(file))
-    return [file for file in shown if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+def _shown_files(path: Path) -> list[Path]:
+    """All files below a folder but hidden ones, and those in hidden folders."""
+    files = (file for file in path.rglob("*") if file.is_file())
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
 
 
 def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
@@ -144,7 +147,7 @@ def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
 def _are_cases(folders: Mapping[str, int], masks_beside: bool) -> bool:
     """Whether folders are patients: none is called like a class, and their names, their number or the masks beside
     their pictures say so."""
-    if any(map(is_class, folders)) or len(folders) < 2:
+    if any(map(is_class, folders)):
         return False
     numbered = sum(any(letter.isdigit() for letter in folder) for folder in folders) > len(folders) / 2
     called = sum(bool(CASE.search(folder)) for folder in folders) > len(folders) / 2
@@ -164,7 +167,11 @@ def _taken_for(folders: Mapping[str, int], cases: bool) -> Iterator[str]:
         yield f"{len(folders)} folders were taken for classes; give patients with --groups if they are cases"
 
 
-def _lone(root: Path, lone: Iterator[tuple[Path, str]]) -> list[Finding]:
+def _why_lone(path: Path) -> str:
+    return "no picture of that name" if is_picture_file(path) else "no PNG, JPEG or TIFF"
+
+
+def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
     advice = "name each like its picture, with or without _mask, beside it or in masks/: they are not used"
     found = [(str(path.relative_to(root)), reason) for path, reason in lone]
     title = "files look like masks and belong to no picture"

@@ -27,8 +27,6 @@ from edgebrain.errors import BadData
 
 READERS = {"brisc": "edgebrain.data.readers.brisc", "phantom": "edgebrain.data.readers.phantom"}
 GROUPS_CSV = "groups.csv"
-# What lies beside masks and is none.
-NO_PICTURES = {".txt", ".csv", ".json", ".md", ".xml", ".db", ".ini"}
 
 
 class Reader(Protocol):
@@ -82,10 +80,11 @@ def strays(dataset: Dataset) -> list[Path]:
 
 
 def lone_masks(dataset: Dataset) -> list[Path]:
-    """Files of any ending that are named like masks, or lie where masks lie, and belong to no slice; sorted."""
+    """Files that are named like masks, or lie where masks lie, and belong to no slice; sorted. Of any ending but those
+    of texts and tables."""
     used = {path for record in dataset.records for path in (record.image_path, record.mask_path, *record.other_masks)}
-    files = (path for path in dataset.root.rglob("*") if path not in used and not path.name.startswith("."))
-    return sorted(path for path in files if looks_like_mask(dataset.root, path) and path.is_file())
+    files = (path for path in dataset.root.rglob("*") if path not in used and looks_like_mask(dataset.root, path))
+    return sorted(path for path in files if path.is_file())
 
 
 def join_groups(records: Iterable[Record], source: Path) -> tuple[Record, ...]:
@@ -165,9 +164,9 @@ def _check_masks(dataset: Dataset) -> None:
     tumours = [record for record in dataset.records if record.label != HEALTHY]
     if any(record.mask_path is not None for record in tumours):
         return
-    lone = [path for path in lone_masks(dataset) if path.suffix.lower() not in NO_PICTURES]
     raise BadData(
-        f"{dataset.root}: none of {len(tumours)} tumour slices has a mask{_look_alikes(dataset.root, lone)}",
+        f"{dataset.root}: none of {len(tumours)} tumour slices has a mask"
+        f"{_look_alikes(dataset.root, lone_masks(dataset))}",
         f"expected {_load(dataset.kind).LAYOUT}; a mask has its picture's name, and ends in {', '.join(ENDINGS)}",
     )
 
