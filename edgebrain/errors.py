@@ -4,6 +4,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
 
     EdgebrainError
     ├── BadImage          a picture that cannot be used
+    │   └── IncompleteImage   empty, cut short or damaged: perhaps still being copied
     ├── BadData           a data folder, a groups file or a split that cannot be used
     ├── BadRecipe         a recipe with an unknown key or an impossible value
     ├── BadBundle         a bundle whose manifest, hash or schema does not hold
@@ -25,14 +26,19 @@ The command line catches `EdgebrainError` in one place and prints the message an
 
 from __future__ import annotations
 
+from edgebrain.text import in_one_line
+
 
 class EdgebrainError(Exception):
-    """A fact (`message`, one line) and the way out (`hint`, one line, may be empty)."""
+    """A fact (`message`, one line) and the way out (`hint`, one line, may be empty).
+
+    Names of files in them are escaped: one that holds a line break does not break the line.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = in_one_line(message)
+        self.hint = in_one_line(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
@@ -40,6 +46,10 @@ class EdgebrainError(Exception):
 
 class BadImage(EdgebrainError):
     """A picture that cannot be used: unreadable, empty, too large, or not 8-bit grey."""
+
+
+class IncompleteImage(BadImage):
+    """A picture that is empty, cut short or damaged. One that is still being copied looks the same."""
 
 
 class BadData(EdgebrainError):

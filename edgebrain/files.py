@@ -12,10 +12,15 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from edgebrain.errors import CannotWrite, EdgebrainError
+
+# Numbers of this process's unfinished files: their names must not grow with the final one, which may be as long as
+# the file system allows.
+_unfinished = count()
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -39,7 +44,7 @@ def canonical_json(value: Any) -> str:
 
 def sha256_json(value: Any) -> str:
     """SHA-256 of the canonical JSON text of a value."""
-    return sha256_bytes(canonical_json(value).encode())
+    return sha256_bytes(_encoded(canonical_json(value)))
 
 
 def read_json(path: Path, error: type[EdgebrainError], hint: str = "") -> Any:
@@ -54,7 +59,7 @@ def read_json(path: Path, error: type[EdgebrainError], hint: str = "") -> Any:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file, or leave what was there. Raises CannotWrite naming the file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _beside(path, "part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
@@ -72,7 +77,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 text file, or leave what was there."""
-    write_bytes(path, text.encode())
+    write_bytes(path, _encoded(text))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -89,7 +94,7 @@ def append_line(path: Path, line: str) -> None:
         with path.open("ab") as stream:
             end = stream.tell()
             try:
-                stream.write(line.encode())
+                stream.write(_encoded(line))
                 stream.flush()
                 os.fsync(stream.fileno())
             except OSError:
@@ -125,8 +130,7 @@ def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
     Raises CannotWrite: the folder exists and `force` is not given, the disk is full, or permission is missing.
     """
     refuse_to_overwrite(path, force)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    part, old = _beside(path, "part"), _beside(path, "old")
     try:
         part.mkdir(parents=True)
         yield part
@@ -142,11 +146,56 @@ def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def claim_folder(wished: Path) -> Path:
+    """Make the folder wished for, or where that exists, the first of wished-2, wished-3 ... that does not.
+
+    Made, not looked for: two processes that start at once never get the same one. Raises CannotWrite.
+    """
+    for choice in _numbered(wished):
+        try:
+            choice.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as problem:
+            raise _cannot_write(choice, problem) from problem
+        return choice
+    raise AssertionError("there is always a next number")
+
+
+def free_name(wished: Path) -> Path:
+    """The path wished for, or where something is there, the first free one of NAME-2, NAME-3 ... before the ending."""
+    return next(choice for choice in _numbered(wished) if not choice.exists())
+
+
+def newest_name(wished: Path) -> Path:
+    """The last of the names that `free_name` gave: the path itself where none has a number."""
+    last = wished
+    for choice in _numbered(wished):
+        if not choice.exists():
+            return last
+        last = choice
+    return last
+
+
 def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False) -> None:
     """A new folder with these files in it, whole or not at all."""
     with whole_folder(folder, force) as part:
         for name, content in contents.items():
             write_bytes(part / name, content)
+
+
+def _numbered(wished: Path) -> Iterator[Path]:
+    yield wished
+    yield from (wished.with_name(f"{wished.stem}-{number}{wished.suffix}") for number in count(2))
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{os.getpid()}.{next(_unfinished)}.{kind}")
+
+
+def _encoded(text: str) -> bytes:
+    r"""UTF-8; a byte of a file's name that is no UTF-8 becomes an escape such as \udcff, which JSON reads back."""
+    return text.encode(errors="backslashreplace")
 
 
 def _cannot_write(path: Path, problem: OSError) -> CannotWrite:

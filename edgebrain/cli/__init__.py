@@ -14,6 +14,7 @@ import typer
 
 from edgebrain import __version__
 from edgebrain.errors import EdgebrainError
+from edgebrain.text import print_anything
 
 COMMANDS = {
     "train": "Train the U-Net and write a run folder with a float bundle.",
@@ -34,6 +35,7 @@ GROUPS = ("data", "recipes")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgebrain` program. Exit codes: 1 error, 2 wrong usage, 3 a failed verdict."""
+    print_anything()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         application(words)(args=words, prog_name="edgebrain")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,9 +34,9 @@ def deploy(
     from importlib import import_module
 
     from edgebrain.bundle import open_bundle
+    from edgebrain.cli.bundles import chosen_bundle
     from edgebrain.errors import EdgebrainError
     from edgebrain.files import refuse_to_overwrite
-    from edgebrain.runs import newest_run
 
     if target not in (*TARGETS, *KITS):
         raise EdgebrainError(f"target {target!r} is not known", f"use --target {' or '.join((*TARGETS, *KITS))}")
@@ -45,9 +44,7 @@ def deploy(
         raise EdgebrainError(f"--python and --slices do not go with --target {target}", "they are for kits")
     if json_file is not None and json_file != Path("-"):
         refuse_to_overwrite(json_file, force)
-    folder = bundle or newest_run() / "bundles" / "tflite-int8"
-    if bundle is None:
-        print(f"bundle: {folder}", file=sys.stderr)
+    folder = chosen_bundle(bundle)
     opened = open_bundle(folder)
     if target in KITS:
         from edgebrain.cli.kit import deploy_kit

@@ -22,17 +22,16 @@ def explain(
     Example: edgebrain explain runs/demo-1/bundles/tflite-int8
     """
     from edgebrain.bundle import open_bundle
+    from edgebrain.cli.bundles import chosen_bundle
     from edgebrain.cli.keras_ready import import_keras
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import open_run_data
     from edgebrain.errors import BadRun
     from edgebrain.files import canonical_json, write_json
     from edgebrain.report.layers import show
-    from edgebrain.runs import newest_run, read_run, run_of
+    from edgebrain.runs import read_run, run_of
 
-    folder = bundle or newest_run() / "bundles" / "tflite-int8"
-    if bundle is None:
-        print(f"bundle: {folder}", file=sys.stderr)
+    folder = chosen_bundle(bundle)
     opened = open_bundle(folder)
     run = run_of(folder)
     if run is None:

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebrain.errors import EdgebrainError
+from edgebrain.text import print_anything
 
 if TYPE_CHECKING:
+    from edgebrain.runtime.results import Existing
     from edgebrain.runtime.session import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns: exit code, 1 after an error, 3 after a self-test that failed, 130 after Ctrl-C."""
+    print_anything()
     options = _parser().parse_args(arguments)
     try:
         return int(COMMANDS[options.command](options))
@@ -42,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N"
     )
     predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
+    predict.add_argument("--resume", action="store_true", help="go on in --out: skip what has an answer there")
+    predict.add_argument("--recursive", action="store_true", help="with --watch: its sub-folders too")
+    predict.add_argument(
+        "--settle", type=float, default=30.0, help="with --watch: seconds that an incomplete file may lie unchanged"
+    )
     selftest = commands.add_parser("selftest", help="does this machine give the bytes that the kit expects")
     selftest.add_argument("folder", type=Path, help="an unpacked kit, or the folder it was installed in")
     bench = commands.add_parser("bench", help="latency of one bundle on pictures")
@@ -60,33 +68,33 @@ def _add_common(parser: argparse.ArgumentParser, images: str = "+") -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from edgebrain.runtime.predict import free_folder, predict_files
+    from edgebrain.runtime.predict import predict_files
+    from edgebrain.runtime.report import report_outcome
     from edgebrain.runtime.session import open_session
 
     if (options.watch is None) == (not options.images):
         raise EdgebrainError("name pictures, or a folder with --watch", "see --help")
+    if options.resume and (options.force or options.out is None):
+        raise EdgebrainError("--resume goes on with what is in --out", "name --out, and leave out --force")
     session = open_session(options.bundle, options.engine, options.threads)
     if options.watch is not None:
         return _watch(session, options)
-    outcome = predict_files(session, options.images, options.out or free_folder(), options.pixel_mm, options.force)
-    for failure in outcome.failures:
-        print(f"Error: {failure.message}\n  {failure.hint}", file=sys.stderr)
-    if options.json:
-        print(json.dumps([result.as_json() for result in outcome.results], indent=1))
-    else:
-        print(*(result.sentence() for result in outcome.results), outcome.summary(), sep="\n")
+    existing: Existing = "replace" if options.force else "continue" if options.resume else "refuse"
+    outcome = predict_files(session, options.images, options.out, options.pixel_mm, existing)
+    report_outcome(outcome, options.json)
     return 1 if outcome.failures else 0
 
 
 def _watch(session: Session, options: argparse.Namespace) -> int:
-    from edgebrain.runtime.watch import until_told_to_stop, watch
+    from edgebrain.runtime.watch import WatchSettings, until_told_to_stop, watch
 
     if options.out is None:
         raise EdgebrainError("--watch needs --out", "a restart must find its own table")
     # Into a pipe or a journal at once, not when a buffer is full.
     say, complain = partial(print, flush=True), partial(print, flush=True, file=sys.stderr)
+    settings = WatchSettings(settle_s=options.settle, recursive=options.recursive)
     with until_told_to_stop() as stop:
-        done = watch(session, options.watch, options.out, options.pixel_mm, say, complain, stop)
+        done = watch(session, options.watch, options.out, options.pixel_mm, say, complain, stop, settings)
     say(f"{done} files done: {options.out}")
     return 0
 

@@ -1,16 +1,24 @@
 """Bytes -> uint8 slice, under a budget of pixels and bytes. The only place where a picture is decoded.
 
-Pixels are taken as they are stored: an EXIF note that a JPEG be turned is not followed, so that the mask always
-lies on the pixels of the file. The budget is checked on the header, before a pixel is decoded.
+A slice lies as a viewer shows it: an orientation in the header is followed, in every format. What else a header may say
+stands in `properties`. The budget is checked on the header, before a pixel is decoded.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
 import numpy as np
 
-from edgebrain.errors import BadImage
-from edgebrain.runtime.header import AGAIN, Header, read_header
+from edgebrain.errors import BadImage, IncompleteImage
+from edgebrain.runtime.header import AGAIN, Header, read_header, upright_tiff
 from edgebrain.runtime.opencv import cv2
+from edgebrain.runtime.properties import BITS, NO_ALPHA, TIFF, check_properties
+from edgebrain.runtime.quiet import silent_stderr
 
 MOST_BYTES = 256 << 20
 MOST_PIXELS = 64 << 20
@@ -20,30 +28,51 @@ MOST_SIDE = 16384
 GREY_TOLERANCE = 16
 
 
+def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
+    """A file's bytes and its state, looked at before it is read: memory stays within the budget.
+
+    Raises BadImage: it cannot be read, or is over the budget.
+    """
+    try:
+        with path.open("rb") as stream:
+            state = os.fstat(stream.fileno())
+            data = stream.read(MOST_BYTES + 1) if state.st_size <= MOST_BYTES else b""
+    except OSError as problem:
+        # Perhaps another program still holds it, or has not yet given it to us.
+        raise IncompleteImage(
+            f"{name}: cannot be read ({problem.strerror or problem})", "check path and permissions"
+        ) from problem
+    size = max(state.st_size, len(data))
+    if size > MOST_BYTES:
+        raise BadImage(f"{name}: has {size >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
+    return data, state
+
+
 def decode(data: bytes, name: str) -> np.ndarray:
-    """The slice in a PNG, JPEG or TIFF file.
+    """The slice in a PNG, JPEG or TIFF file, as a viewer shows it.
 
     Args: data: the whole file. name: how errors call it.
     Returns: (H, W) uint8, C-contiguous; three channels that agree (within 16 levels) give their rounded mean.
-    Raises BadImage: empty, cut short, damaged, another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), not
-    8 bit, floating point, transparent, or coloured.
+    Raises BadImage: of another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), coloured, partly transparent,
+    or with a property that is refused (see `properties`). IncompleteImage: empty, cut short or damaged.
     """
     if len(data) > MOST_BYTES:
         raise BadImage(f"{name}: has {len(data) >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
     header = read_header(data, name)
+    check_properties(header.kind, header.properties, name)
     _check_size(header, name)
-    _check_kind(header, name)
-    flag = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
-    pixels = _decoded(data, name, flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels = _as_shown(_decoded(data, header, name), header.orientation)
     if pixels.dtype != np.uint8 or pixels.shape[:2] != (header.height, header.width):
-        raise BadImage(f"{name}: is damaged (its pixels do not fit its header)", AGAIN)
+        raise IncompleteImage(f"{name}: is damaged (its pixels do not fit its header)", AGAIN)
+    if header.alpha:
+        pixels = _opaque(pixels, header, name)
     return pixels if pixels.ndim == 2 else _grey(pixels, name)
 
 
 def _check_size(header: Header, name: str) -> None:
     size = f"{header.width}x{header.height}"
     if header.width < 1 or header.height < 1:
-        raise BadImage(f"{name}: is damaged (its header says {size} pixels)", AGAIN)
+        raise IncompleteImage(f"{name}: is damaged (its header says {size} pixels)", AGAIN)
     if header.width * header.height > MOST_PIXELS or max(header.width, header.height) > MOST_SIDE:
         raise BadImage(
             f"{name}: has {size} pixels, the limit is {MOST_PIXELS >> 20} million and {MOST_SIDE} a side",
@@ -51,28 +80,59 @@ def _check_size(header: Header, name: str) -> None:
         )
 
 
-def _check_kind(header: Header, name: str) -> None:
-    if header.real:
-        raise BadImage(
-            f"{name}: holds floating-point numbers, maybe NaN", "window it to 8 bit first (0 black, 255 white)"
-        )
-    if header.depth > 8:
-        raise BadImage(
-            f"{name}: has {header.depth} bits a pixel, not 8", "window it to 8 bit first (0 black, 255 white)"
-        )
-    if header.alpha:
-        raise BadImage(f"{name}: has a transparency channel", "save it without transparency, in grey")
-    if header.channels not in (1, 3):
-        raise BadImage(f"{name}: has {header.channels} colour channels", "save it in grey")
-
-
-def _decoded(data: bytes, name: str, flags: int) -> np.ndarray:
+def _decoded(data: bytes, header: Header, name: str) -> np.ndarray:
+    """Pixels as they are stored: (H, W), (H, W, 3) BGR, or (H, W, 4) with alpha last."""
+    if header.kind == TIFF and header.orientation != 1:
+        data = upright_tiff(data)
+    if header.alpha and not header.transparent:
+        flags = cv2.IMREAD_UNCHANGED
+    else:
+        flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
     try:
-        pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+        with _quiet():
+            pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as problem:
-        raise BadImage(f"{name}: is damaged and cannot be decoded", AGAIN) from problem
+        raise IncompleteImage(f"{name}: is damaged and cannot be decoded", AGAIN) from problem
     if pixels is None:
-        raise BadImage(f"{name}: is damaged and cannot be decoded", AGAIN)
+        raise IncompleteImage(f"{name}: is damaged and cannot be decoded", AGAIN)
+    return pixels
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing from the decoders on the terminal: libjpeg and libpng write their warnings to file descriptor 2.
+
+    What goes wrong is our own error. Only in the main thread: several readers at work would keep it quiet all the time.
+    """
+    with silent_stderr() if threading.current_thread() is threading.main_thread() else nullcontext():
+        yield
+
+
+def _as_shown(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror stored pixels, (H, W) or (H, W, C), as EXIF's tag 274 says (TIFF 6.0, Orientation)."""
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _opaque(pixels: np.ndarray, header: Header, name: str) -> np.ndarray:
+    """The pixels without their transparency, which must not hide anything. Raises BadImage."""
+    if header.transparent:
+        scale = 255 // ((1 << int(header.properties[BITS])) - 1)
+        key = np.array(header.transparent[::-1], dtype=np.int64) * scale
+        hidden = int(np.count_nonzero((np.atleast_3d(pixels) == key).all(axis=-1)))
+    else:
+        shown = pixels.ndim == 3 and pixels.shape[2] == 4
+        hidden = int(np.count_nonzero(pixels[..., 3] != 255)) if shown else pixels.size
+        pixels = pixels[..., :3]
+    if hidden:
+        raise BadImage(f"{name}: has transparency that hides {hidden} pixels", NO_ALPHA)
     return pixels
 
 
@@ -82,7 +142,9 @@ def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
     spread = int((np.maximum(np.maximum(blue, green), red) - np.minimum(np.minimum(blue, green), red)).max())
     if spread > GREY_TOLERANCE:
         raise BadImage(
-            f"{name}: is coloured (channels differ by {spread} of 255)", "save it in grey, without drawings on it"
+            f"{name}: is coloured (channels differ by {spread} of 255)",
+            "save it without drawings; if its channels are contrasts, choose the one channel that the model knows "
+            "(saving it in grey would average them)",
         )
     if spread == 0:
         return np.ascontiguousarray(green)

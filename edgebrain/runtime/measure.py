@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.runtime.environment import environment, peak_rss_mib, rss_mib
+from edgebrain.runtime.image import read_file
 from edgebrain.runtime.latency import MS, WARM_UP, cpu_ticks, steal_share, summary_ms, time_queries
 from edgebrain.runtime.predict import find_pictures
 from edgebrain.runtime.session import open_session
@@ -22,7 +23,7 @@ def measure_files(
     environment_before = environment()
     session = open_session(bundle, engine, threads)
     after_load_mib = rss_mib()
-    files = [(str(picture), picture.read_bytes()) for picture in find_pictures(inputs)]
+    files = [(str(picture), read_file(picture, str(picture))[0]) for picture in find_pictures(inputs)]
     time_queries(session, files, WARM_UP)
     before = cpu_ticks()
     timed = time_queries(session, files, queries)

@@ -9,4 +9,7 @@ try:
 except ImportError as problem:
     raise MissingExtra("opencv-python-headless", "edge", "reading pictures") from problem
 
+# Its own log would stand beside our error on the terminal, with a traceback of C++ in it.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 __all__ = ["cv2"]

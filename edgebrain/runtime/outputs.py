@@ -1,9 +1,7 @@
-"""What `predict` leaves behind: mask, overlay with the lesion's outline, and one line of results.csv a picture."""
+"""What `predict` leaves behind for a picture: mask, overlay with the lesion's outline, and the cells of its line."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from edgebrain.errors import EdgebrainError
-from edgebrain.files import refuse_to_overwrite, write_bytes, write_text
+from edgebrain.files import refuse_to_overwrite, write_bytes
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.session import Prediction
 from edgebrain.runtime.transform import resize_exact
+from edgebrain.text import in_one_line
 
-RESULTS = "results.csv"
+MASK, OVERLAY = "_mask.png", "_overlay.png"
 HEALTHY = "no_tumor"
 OUTLINE_BGR = (0, 220, 255)
 # An outline on a thumbnail cannot be seen: overlays are drawn at least this wide and high, in pixels.
@@ -29,7 +28,8 @@ CAPTION_PIXELS = 28
 @dataclass(frozen=True)
 class Result:
     """One picture's answer. area_px: lesion pixels at the picture's own size. area_cm2: None where nobody gave the
-    pixel size. mask, overlay: names of the files written, relative to the output folder."""
+    pixel size. mask, overlay: names of the files written, relative to the output folder. warning: what a person should
+    look at before believing the answer, empty where nothing is odd."""
 
     name: str
     label: str
@@ -41,21 +41,27 @@ class Result:
     class_probabilities: dict[str, float]
     mask: str
     overlay: str
+    warning: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The answer as JSON object."""
-        return dict(vars(self))
+        return {**vars(self), "error": None, "warning": self.warning or None}
 
     def sentence(self) -> str:
         """The answer in one line."""
-        return f"{self.name}: {caption(self.label, self.probability, self.area_px, self.area_cm2)}"
+        doubt = f" (warning: {self.warning})" if self.warning else ""
+        return f"{in_one_line(self.name)}: {caption(self.label, self.probability, self.area_px, self.area_cm2)}{doubt}"
+
+    def cells(self) -> dict[str, Any]:
+        """Column -> cell of the picture's line in results.csv."""
+        known = {**vars(self), **{name: f"{value:.6f}" for name, value in self.class_probabilities.items()}}
+        del known["class_probabilities"]
+        known["probability"] = f"{self.probability:.6f}"
+        known["area_cm2"] = "" if self.area_cm2 is None else f"{self.area_cm2:.4f}"
+        return known
 
 
-# An answer, the picture's name, and an error; the answer is None for a picture that could not be used.
-Row = tuple[Result | None, str, str]
-
-
-def result_of(prediction: Prediction, name: str, stem: str, pixel_mm: float | None) -> Result:
+def result_of(prediction: Prediction, name: str, stem: str, pixel_mm: float | None, warning: str = "") -> Result:
     """The answer for one picture. stem: of the files that are written. pixel_mm: side of a pixel in mm, or None."""
     area_px = int(np.count_nonzero(prediction.mask))
     height, width = prediction.mask.shape
@@ -68,8 +74,9 @@ def result_of(prediction: Prediction, name: str, stem: str, pixel_mm: float | No
         width=width,
         height=height,
         class_probabilities=dict(zip(prediction.classes, prediction.class_probabilities.tolist(), strict=True)),
-        mask=f"{stem}_mask.png",
-        overlay=f"{stem}_overlay.png",
+        mask=f"{stem}{MASK}",
+        overlay=f"{stem}{OVERLAY}",
+        warning=warning,
     )
 
 
@@ -80,43 +87,10 @@ def write_pictures(out: Path, image: np.ndarray, prediction: Prediction, result:
     write_bytes(out / result.overlay, png(overlay(image, prediction.mask, text)))
 
 
-def write_results(out: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
-    """Write results.csv."""
-    write_text(out / RESULTS, "".join([results_head(classes), *(results_line(row, classes) for row in rows)]))
-
-
-def results_head(classes: Sequence[str]) -> str:
-    """The first line of results.csv."""
-    return _csv_line(_columns(classes))
-
-
-def results_line(row: Row, classes: Sequence[str]) -> str:
-    """A line of results.csv: always a single one, control characters in a name are written as `\\n` and the like."""
-    result, name, error = row
-    known = {"name": name, "error": error} if result is None else _row(result)
-    return _csv_line([in_one_line(str(known.get(column, ""))) for column in _columns(classes)])
-
-
-def _columns(classes: Sequence[str]) -> list[str]:
-    before = ["name", "label", "probability", "area_px", "area_cm2", "width", "height"]
-    return [*before, *classes, "mask", "overlay", "error"]
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
-
-
-def in_one_line(text: str) -> str:
-    """A name as it stands in a table: control characters and bytes that are no UTF-8 are written as escapes."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def refuse_if_written(out: Path, stems: Sequence[str], force: bool) -> None:
-    """Raises CannotWrite, before anything is computed: an output is there already, and `force` is not given."""
-    for name in (RESULTS, *(f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay"))):
-        refuse_to_overwrite(out / name, force)
+def refuse_if_written(out: Path, stems: Sequence[str]) -> None:
+    """Raises CannotWrite, before anything is computed: a mask or an overlay is there already."""
+    for name in (f"{stem}{ending}" for stem in stems for ending in (MASK, OVERLAY)):
+        refuse_to_overwrite(out / name, force=False)
 
 
 def check_pixel_mm(pixel_mm: float | None) -> None:
@@ -164,11 +138,3 @@ def png(pixels: np.ndarray) -> bytes:
     done, encoded = cv2.imencode(".png", pixels)
     assert done, "OpenCV always encodes uint8 as PNG"
     return encoded.tobytes()
-
-
-def _row(result: Result) -> dict[str, Any]:
-    known = {**result.as_json(), **{name: f"{value:.6f}" for name, value in result.class_probabilities.items()}}
-    del known["class_probabilities"]
-    known["probability"] = f"{result.probability:.6f}"
-    known["area_cm2"] = "" if result.area_cm2 is None else f"{result.area_cm2:.4f}"
-    return known

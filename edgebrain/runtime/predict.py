@@ -2,126 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 from edgebrain.errors import BadImage
-from edgebrain.runtime.outputs import (
-    RESULTS,
-    Result,
-    check_pixel_mm,
-    refuse_if_written,
-    result_of,
-    write_pictures,
-    write_results,
-)
+from edgebrain.files import claim_folder
+from edgebrain.runtime.answer import answer_file, append_failure, output_names
+from edgebrain.runtime.image import read_file
+from edgebrain.runtime.listing import PICTURES, left_out, list_files
+from edgebrain.runtime.names import OutputNames
+from edgebrain.runtime.outputs import Result, check_pixel_mm, refuse_if_written
+from edgebrain.runtime.results import RESULTS, Existing, FileState, ResultsTable, model_note, open_table
 from edgebrain.runtime.session import Session
+from edgebrain.text import in_one_line
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+DEFAULT_OUT = Path("predictions")
 
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A file to answer. folder: its sub-folder below the folder that was named, empty for none."""
+
+    path: Path
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        """As tables and messages call it."""
+        return in_one_line(str(self.path))
+
+
+@dataclass
+class Inputs:
+    """What the files and folders that were named hold. unusable: folders without pictures, or that cannot be opened,
+    each with its error.
+
+    other: ending -> number of files left out. own: number of files left out because edgebrain wrote them.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    unusable: list[tuple[str, BadImage]] = field(default_factory=list)
+    other: Counter[str] = field(default_factory=Counter)
+    own: int = 0
+
+    def left_out(self) -> list[str]:
+        """What was left out, a line each."""
+        own = f"{self.own} of edgebrain's own outputs left out" if self.own else ""
+        return [line for line in (own, left_out(self.other)) if line]
+
+
 @dataclass
 class Outcome:
-    """What became of each picture: the answers, and the errors of those that could not be used."""
+    """What became of each picture: the answers, and the errors of those that could not be used.
+
+    entries: a JSON object for each, in the order of the pictures. done_before: how many a resumed run left alone.
+    """
 
     out: Path
+    inputs: Inputs
     results: list[Result] = field(default_factory=list)
     failures: list[BadImage] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    done_before: int = 0
+
+    def add(self, result: Result) -> None:
+        """A picture was answered."""
+        self.results.append(result)
+        self.entries.append(result.as_json())
+
+    def fail(self, name: str, problem: BadImage) -> None:
+        """A picture, or a folder, could not be used."""
+        self.failures.append(problem)
+        self.entries.append({"name": name, "error": problem.message, "hint": problem.hint, "warning": None})
 
     def summary(self) -> str:
-        """How many pictures were done and how many not, and where the table lies."""
+        """How many pictures were done and how many not, where the table lies, and what was left out."""
         total = len(self.results) + len(self.failures)
         failed = f", {len(self.failures)} could not be used" if self.failures else ""
-        return f"{len(self.results)} of {total} pictures done{failed}: {self.out / RESULTS}"
+        before = f", {self.done_before} were done before" if self.done_before else ""
+        doubtful = sum(bool(result.warning) for result in self.results)
+        warned = f", {doubtful} with a warning" if doubtful else ""
+        done = f"{len(self.results)} of {total} pictures done{failed}{before}{warned}: {self.out / RESULTS}"
+        return "\n".join([in_one_line(done), *self.inputs.left_out()])
 
 
 def predict_files(
     session: Session,
     inputs: Sequence[Path],
-    out: Path,
+    out: Path | None = None,
     pixel_mm: float | None = None,
-    force: bool = False,
+    existing: Existing = "refuse",
     progress: Progress | None = None,
 ) -> Outcome:
-    """Predict pictures and write masks, overlays and results.csv.
+    """Predict pictures and write masks, overlays and results.csv, whose lines are on the disk one by one.
 
-    results.csv is written even when the work is interrupted: it then holds what was done until there.
-
-    Args: inputs: files, or folders to search. pixel_mm: side of a pixel in mm. progress: told (done, total).
-    Raises BadImage: a folder without pictures. CannotWrite: a file is in the way, the disk is full, no permission.
+    Args: inputs: files, or folders to search. out: the output folder; else the next free predictions-N. pixel_mm: side
+    of a pixel in mm. existing: what to do where `out` holds results: refuse, replace them, or continue (pictures that
+    have an answer and are unchanged are left as they are). progress: told (done, total).
+    Raises BadImage: nothing to predict. CannotWrite: a file is in the way, the disk is full, no permission, another
+    process writes there, or the results there are another model's.
     """
     check_pixel_mm(pixel_mm)
-    pictures = find_pictures(inputs)
-    stems = unique_stems(pictures)
-    refuse_if_written(out, stems, force)
-    outcome = Outcome(out)
-    rows: list[tuple[Result | None, str, str]] = []
-    try:
-        for place, (picture, stem) in enumerate(zip(pictures, stems, strict=True), start=1):
-            rows.append(_predict_one(session, picture, stem, pixel_mm, outcome))
-            if progress is not None:
-                progress(place, len(pictures))
-    except KeyboardInterrupt:
-        write_results(out, rows, session.classes)
-        raise
-    write_results(out, rows, session.classes)
+    found = find_inputs(inputs)
+    with _output_folder(out) as folder:
+        if existing == "refuse":
+            names = OutputNames()
+            refuse_if_written(folder, [names.name(one.folder, one.path.name) for one in found.pictures])
+        outcome = Outcome(folder, found)
+        with open_table(folder, session.classes, model_note(session.bundle), existing) as table:
+            for name, problem in found.unusable:
+                outcome.fail(name, problem)
+                table.append({"name": name, "error": problem.message})
+            names = output_names(table)
+            for done, picture in enumerate(found.pictures, start=1):
+                stem = names.name(picture.folder, picture.path.name)
+                _predict_one(session, picture, stem, pixel_mm, table, outcome)
+                if progress is not None:
+                    progress(done, len(found.pictures))
     return outcome
 
 
-def find_pictures(inputs: Sequence[Path]) -> list[Path]:
-    """The files as given, and every picture at or below the folders given, sorted; hidden ones are left out.
+def find_inputs(inputs: Sequence[Path]) -> Inputs:
+    """The files as given, and what the one lister finds at or below the folders given.
 
-    Raises BadImage: a folder without pictures.
+    Raises BadImage: there is nothing to predict.
     """
-    found: list[Path] = []
+    found, known = Inputs(), set()
     for path in inputs:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
-        if not below:
-            raise BadImage(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
-        found.extend(below)
-    return list(dict.fromkeys(found))
+        for picture in [Picture(path)] if not path.is_dir() else _below(path, found):
+            if picture.path not in known:
+                known.add(picture.path)
+                found.pictures.append(picture)
+    if not any(os.path.lexists(picture.path) for picture in found.pictures):
+        # Before anything is made: a name that was mistyped leaves nothing behind.
+        for picture in found.pictures:
+            read_file(picture.path, picture.name)
+        if found.unusable:
+            raise found.unusable[0][1]
+    return found
 
 
-def free_folder(wished: Path = Path("predictions")) -> Path:
-    """The folder wished for, or where that exists, the first of wished-2, wished-3 ... that does not."""
-    choices = (wished.with_name(f"{wished.name}-{number}") for number in count(2))
-    return next(choice for choice in chain([wished], choices) if not choice.exists())
+def find_pictures(inputs: Sequence[Path]) -> list[Path]:
+    """The paths of `find_inputs`. Raises BadImage: there is none, or a folder that cannot be opened."""
+    found = find_inputs(inputs)
+    if found.unusable:
+        raise found.unusable[0][1]
+    return [picture.path for picture in found.pictures]
 
 
-def unique_stems(pictures: Sequence[Path]) -> list[str]:
-    """A name for each picture's outputs: its stem, or where two would share it the whole file name, or a number too."""
-    taken: set[str] = set()
-    stems = []
-    for picture in pictures:
-        choices = (picture.stem, picture.name, *(f"{picture.name}-{number}" for number in range(2, len(pictures) + 2)))
-        stems.append(next(choice for choice in choices if choice not in taken))
-        taken.add(stems[-1])
-    return stems
+def _below(root: Path, found: Inputs) -> list[Picture]:
+    listing = list_files(root)
+    found.other.update(listing.other)
+    found.own += listing.own
+    for path, reason in listing.unreadable:
+        problem = BadImage(f"{path}: cannot be opened ({reason})", "check its permissions")
+        found.unusable.append((in_one_line(str(path)), problem))
+    if not listing.pictures and not listing.unreadable:
+        others = f" ({text})" if (text := left_out(listing.other)) else ""
+        problem = BadImage(f"{root}: holds no picture{others}", f"pass a folder with {', '.join(PICTURES)} files")
+        found.unusable.append((in_one_line(str(root)), problem))
+    return [Picture(path, _folder(path, root)) for path in listing.pictures]
+
+
+def _folder(path: Path, root: Path) -> str:
+    inside = path.parent.relative_to(root)
+    return "" if inside == Path() else str(inside)
+
+
+@contextmanager
+def _output_folder(out: Path | None) -> Iterator[Path]:
+    """The folder named, or one claimed here, which goes away again if it stays empty."""
+    folder = out or claim_folder(DEFAULT_OUT)
+    try:
+        yield folder
+    finally:
+        if out is None:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _predict_one(
-    session: Session, picture: Path, stem: str, pixel_mm: float | None, outcome: Outcome
-) -> tuple[Result | None, str, str]:
+    session: Session, picture: Picture, stem: str, pixel_mm: float | None, table: ResultsTable, outcome: Outcome
+) -> None:
+    if _is_done(picture, table):
+        outcome.done_before += 1
+        return
+    changed = picture.name in table.lines and not table.lines[picture.name].error
     try:
-        image, prediction = session.predict_file(_read(picture), str(picture))
+        outcome.add(answer_file(session, picture.path, picture.name, stem, outcome.out, table, pixel_mm, changed))
     except BadImage as problem:
-        outcome.failures.append(problem)
-        return None, str(picture), problem.message
-    result = result_of(prediction, str(picture), stem, pixel_mm)
-    write_pictures(outcome.out, image, prediction, result)
-    outcome.results.append(result)
-    return result, str(picture), ""
+        outcome.fail(picture.name, problem)
+        append_failure(table, picture.path, picture.name, problem, changed)
 
 
-def _read(picture: Path) -> bytes:
-    try:
-        return picture.read_bytes()
-    except OSError as problem:
-        raise BadImage(f"{picture}: cannot be read ({problem.strerror or problem})", "check the path") from problem
+def _is_done(picture: Picture, table: ResultsTable) -> bool:
+    """Whether a table of an earlier run has an answer for a file that is still the same."""
+    before = table.lines.get(picture.name)
+    if before is None or before.error:
+        return False
+    with suppress(OSError):
+        return before.state == FileState.of(picture.path.stat())
+    return False

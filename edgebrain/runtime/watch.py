@@ -1,4 +1,4 @@
-"""A folder that never ends: each new slice gives mask, overlay and a line of results.csv, once, whatever happens.
+"""A folder that never ends: each slice that lands gives mask, overlay and a line of results.csv, whatever happens.
 
 The line is written last and flushed to the disk. What has a line is done; what has none is done again after a restart,
 over the same file names. So a kill or a power cut at any moment leaves nothing half, lost or twice.
@@ -8,38 +8,34 @@ OUT/
   NAME_mask.png    NAME_overlay.png    NAME is the whole file name: a.png and a.jpg are two slices
   rejected/        a copy of each file that cannot be used, and NAME.txt with the reason
   model.json       which bundle answers here: two models never share a table
+
+A file whose size or time changes after its line is answered again, with a line that says so.
 """
 
 from __future__ import annotations
 
-import csv
-import fcntl
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgebrain.errors import BadImage, CannotWrite
-from edgebrain.files import append_line, cut_torn_line, read_json, write_bytes, write_json, write_text
+from edgebrain.errors import BadImage, CannotWrite, IncompleteImage
+from edgebrain.files import write_bytes, write_text
+from edgebrain.runtime.answer import answer_file, append_failure, output_names
 from edgebrain.runtime.image import MOST_BYTES
-from edgebrain.runtime.outputs import (
-    RESULTS,
-    check_pixel_mm,
-    in_one_line,
-    result_of,
-    results_head,
-    results_line,
-    write_pictures,
-)
+from edgebrain.runtime.listing import REJECTED, Listing, list_files
+from edgebrain.runtime.names import OutputNames, short_name
+from edgebrain.runtime.outputs import check_pixel_mm
+from edgebrain.runtime.results import FileState, ResultsTable, model_note, open_table
 from edgebrain.runtime.session import Session
+from edgebrain.text import in_one_line
 
-REJECTED, MODEL, LOCK = "rejected", "model.json", ".lock"
-# A file that is still being copied grows; one that has not changed from one look to the next has arrived.
+# A file that is still being copied grows; one that has not changed from one look to the next has probably arrived.
 LOOK_EVERY_S = 2.0
-# Room for what is added to a name; file systems take 255 bytes.
-LONGEST_NAME = 200
+# A copy may stall for longer than that: what looks cut short or damaged counts only after this time without a change.
+SETTLE_S = 30.0
 # Names under which programs write what is not whole yet.
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 
@@ -47,184 +43,207 @@ STOPS = (signal.SIGTERM, signal.SIGINT)
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class WatchSettings:
+    """every_s: time between two looks. settle_s: how long a file that looks incomplete must lie unchanged before it is
+    rejected. recursive: look into sub-folders too."""
+
+    every_s: float = LOOK_EVERY_S
+    settle_s: float = SETTLE_S
+    recursive: bool = False
+
+
 def watch(
     session: Session,
-    given: Path,
+    folder: Path,
     out: Path,
     pixel_mm: float | None = None,
     say: Say = print,
     complain: Say = print,
     stop: Callable[[], bool] = lambda: False,
-    every_s: float = LOOK_EVERY_S,
+    settings: WatchSettings | None = None,
 ) -> int:
     """Answer every file that lands in a folder, until told to stop.
 
-    Files of folders below are left alone, and so are hidden ones. A name that has a line is done: another picture under
-    the same name is not looked at.
+    Every file counts, whatever its ending: what is no picture is rejected by name. Hidden files wait, and so do files
+    that still change or have a name such as `x.part`.
 
-    Args: given: the folder to look into. say: told each answer in a line. complain: told what cannot be used, and
-    that the folder has gone (it may come back). stop: asked before each file. Returns: number of files done.
+    Args: folder: to look into. say: called with a line for each answer. complain: called with what cannot be used, and
+    when the folder has gone (it may come back). stop: asked before each file. Returns: number of files done.
     Raises CannotWrite: the folder for the answers cannot be used, is another model's, or has a watcher already.
     """
     check_pixel_mm(pixel_mm)
-    if not given.is_dir():
-        raise CannotWrite(f"{given}: is no folder to watch", "make it first, or name another one")
-    if out.resolve() == given.resolve():
+    if not folder.is_dir():
+        raise CannotWrite(f"{folder}: is no folder to watch", "make it first, or name another one")
+    if out.resolve() == folder.resolve():
         raise CannotWrite(f"{out}: is the folder that is watched", "choose another --out")
-    with _alone(out):
-        _sweep(out)
-        done = _names_done(out, session)
-        before = len(done)
-        for name in _arrivals(given, done, stop, complain, every_s):
-            line, told, bad = _answer(session, given / name, out, pixel_mm)
-            append_line(out / RESULTS, line)
-            done.add(in_one_line(name))
-            (complain if bad else say)(told)
-        return len(done) - before
+    with open_table(out, session.classes, model_note(session.bundle), "continue") as table:
+        _remove_unfinished(out)
+        arrivals = _Arrivals(folder, table, settings or WatchSettings(), complain)
+        worker = _Worker(session, out, table, output_names(table), pixel_mm, say, complain)
+        return sum(worker.answer(arrivals, name) for name in arrivals.names(stop))
 
 
-def _arrivals(given: Path, done: set[str], stop: Callable[[], bool], complain: Say, every_s: float) -> Iterator[str]:
-    """Names of files that are there for good and not done, in order of name, look by look, for ever."""
-    seen: dict[str, tuple[int, int]] = {}
-    gone = False
-    while not stop():
-        try:
-            now = _waiting(given, done)
-        except OSError as problem:
-            if not gone:
-                complain(f"{given}: cannot be looked into ({problem.strerror}); waiting for it to come back")
-            gone, now = True, {}
-        else:
-            if gone:
-                complain(f"{given}: is back")
-            gone = False
-        for name in sorted(name for name, state in now.items() if seen.get(name) == state):
-            if stop():
-                return
-            yield name
-        seen = {name: state for name, state in now.items() if in_one_line(name) not in done}
-        _rest(every_s, stop)
+@dataclass
+class _File:
+    """A file as it was at the last look.
+
+    folder: its sub-folder, empty for none. since: when it was first seen in this state, on the monotonic clock.
+    """
+
+    path: Path
+    folder: str
+    state: FileState
+    since: float
+    looks: int = 1
 
 
-def _waiting(given: Path, done: set[str]) -> dict[str, tuple[int, int]]:
-    """Size and time of change of each file that is not done."""
-    found = {}
-    with os.scandir(given) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.endswith(UNFINISHED) or in_one_line(entry.name) in done:
+class _Arrivals:
+    """The files of the watched folder, look by look, and which of them have a line."""
+
+    def __init__(self, folder: Path, table: ResultsTable, settings: WatchSettings, complain: Say) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._complain = complain
+        self._done = {name: line.state for name, line in table.lines.items()}
+        self._waiting: dict[str, _File] = {}
+        self._gone = False
+        self._named: set[Path] = set()
+
+    def names(self, stop: Callable[[], bool]) -> Iterator[str]:
+        """Names of files that are there to be answered, in order of name, look by look, until told to stop."""
+        while not stop():
+            start = time.monotonic()
+            self._look()
+            took_s = time.monotonic() - start
+            for name in sorted(name for name, file in self._waiting.items() if file.looks > 1):
+                if stop():
+                    return
+                yield name
+            # A folder of very many files takes long to look through: half of the time is left to others.
+            _rest(max(self._settings.every_s, took_s), stop)
+
+    def file(self, name: str) -> _File:
+        """A file that is to be answered."""
+        return self._waiting[name]
+
+    def has_line(self, name: str) -> bool:
+        """Whether the table has a line for this name, of the file in another state."""
+        return name in self._done
+
+    def is_settled(self, name: str) -> bool:
+        """Whether a file has lain unchanged so long that nothing more will come."""
+        return time.monotonic() - self._waiting[name].since >= self._settings.settle_s
+
+    def set_done(self, name: str) -> None:
+        """The table has a line for this file now."""
+        self._done[name] = self._waiting.pop(name).state
+
+    def _look(self) -> None:
+        listing = list_files(self._folder, self._settings.recursive)
+        if self._is_gone(listing):
+            self._waiting = {}
+            return
+        for path, reason in listing.unreadable:
+            self._complain_once(path, f"cannot be opened ({reason})")
+        for path in listing.folders:
+            self._complain_once(path, "is a sub-folder, which is not looked into; --recursive does")
+        now = time.monotonic()
+        found: dict[str, _File] = {}
+        for path in (*listing.pictures, *listing.others):
+            if path.name.endswith(UNFINISHED):
                 continue
             # Taken away between the listing and now.
             with suppress(FileNotFoundError):
-                if entry.is_file():
-                    state = entry.stat()
-                    found[entry.name] = (state.st_size, state.st_mtime_ns)
-    return found
+                inside, state = path.relative_to(self._folder), FileState.of(path.stat())
+                name = in_one_line(inside.as_posix())
+                if self._done.get(name) != state:
+                    folder = "" if inside.name == str(inside) else str(inside.parent)
+                    found[name] = self._seen(name, _File(path, folder, state, now))
+        self._waiting = found
+
+    def _complain_once(self, path: Path, what: str) -> None:
+        if path not in self._named:
+            self._named.add(path)
+            self._complain(in_one_line(f"{path}: {what}"))
+
+    def _seen(self, name: str, file: _File) -> _File:
+        """The file as it was seen before, where it has not changed since."""
+        before = self._waiting.get(name)
+        if before is None or before.state != file.state:
+            return file
+        before.looks += 1
+        return before
+
+    def _is_gone(self, listing: Listing) -> bool:
+        """Whether the watched folder itself cannot be opened; said once, and once when it is back."""
+        gone = next((reason for path, reason in listing.unreadable if path == self._folder), "")
+        if gone and not self._gone:
+            self._complain(f"{self._folder}: cannot be opened ({gone}); waiting for it to come back")
+        if self._gone and not gone:
+            self._complain(f"{self._folder}: is back")
+        self._gone = bool(gone)
+        return self._gone
+
+
+@dataclass
+class _Worker:
+    """Answers one file after the other."""
+
+    session: Session
+    out: Path
+    table: ResultsTable
+    names: OutputNames
+    pixel_mm: float | None
+    say: Say
+    complain: Say
+
+    def answer(self, arrivals: _Arrivals, name: str) -> bool:
+        """Answer or reject a file. Returns: False where it may still be on its way."""
+        file, changed = arrivals.file(name), arrivals.has_line(name)
+        stem = self.names.whole_name(file.folder, file.path.name)
+        try:
+            args = (self.session, file.path, name, stem, self.out, self.table, self.pixel_mm, changed)
+            self.say(answer_file(*args).sentence())
+        except BadImage as problem:
+            self.names.give_back(stem)
+            if isinstance(problem, IncompleteImage) and not arrivals.is_settled(name):
+                return False
+            _reject(file.path, self.out / REJECTED / file.folder / short_name(file.path.name), problem)
+            append_failure(self.table, file.path, name, problem, changed)
+            self.complain(in_one_line(f"{problem.message} ({problem.hint}); see {self.out / REJECTED}"))
+        arrivals.set_done(name)
+        return True
 
 
 def _rest(seconds: float, stop: Callable[[], bool]) -> None:
-    """Sleep in short pieces, so that a wish to stop is heard."""
+    """Sleep in short pieces, so that a signal to stop is noticed."""
     end = time.monotonic() + seconds
     while not stop() and (left := end - time.monotonic()) > 0:
         time.sleep(min(left, 0.2))
 
 
-def _answer(session: Session, picture: Path, out: Path, pixel_mm: float | None) -> tuple[str, str, bool]:
-    """Write what belongs to a file. Returns: its line of results.csv, what to tell, and whether it was rejected."""
-    name = in_one_line(picture.name)
-    try:
-        image, prediction = session.predict_file(_read(picture), name)
-    except BadImage as problem:
-        _reject(picture, out / REJECTED, problem)
-        told = f"{problem.message} ({problem.hint}); see {out / REJECTED}"
-        return results_line((None, name, problem.message), session.classes), told, True
-    result = result_of(prediction, name, picture.name, pixel_mm)
-    write_pictures(out, image, prediction, result)
-    return results_line((result, name, ""), session.classes), result.sentence(), False
-
-
-def _reject(picture: Path, folder: Path, problem: BadImage) -> None:
-    """Keep a copy and the reason. What cannot be read or named cannot be copied: its line in the table tells it."""
-    if len(os.fsencode(picture.name)) > LONGEST_NAME:
-        return
+def _reject(picture: Path, copy: Path, problem: BadImage) -> None:
+    """Keep a copy and the reason. What cannot be read cannot be copied: its line in the table says why."""
     with suppress(OSError):
         if picture.stat().st_size <= MOST_BYTES:
-            write_bytes(folder / picture.name, picture.read_bytes())
-    write_text(folder / f"{picture.name}.txt", f"{problem.message}\n{problem.hint}\n")
+            write_bytes(copy, picture.read_bytes())
+    write_text(copy.with_name(f"{copy.name}.txt"), f"{problem.message}\n{problem.hint}\n")
 
 
-def _read(picture: Path) -> bytes:
-    name = in_one_line(picture.name)
-    if len(os.fsencode(picture.name)) > LONGEST_NAME:
-        raise BadImage(f"{name}: the name is longer than {LONGEST_NAME} bytes", "give it a shorter one")
-    try:
-        # Looked at before it is read: memory stays within the budget.
-        size = picture.stat().st_size
-        if size > MOST_BYTES:
-            raise BadImage(f"{name}: has {size >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
-        return picture.read_bytes()
-    except OSError as problem:
-        raise BadImage(f"{name}: cannot be read ({problem.strerror})", "check its permissions") from problem
-
-
-def _sweep(out: Path) -> None:
-    """Take away what a killed watcher was writing."""
-    for folder in (out, out / REJECTED):
-        for part in folder.glob(".*.part"):
-            part.unlink(missing_ok=True)
-
-
-def _names_done(out: Path, session: Session) -> set[str]:
-    """The names that have a line; the table is begun where there is none, and a torn last line is taken off."""
-    _same_model(out, session)
-    table, head = out / RESULTS, results_head(session.classes)
-    if not table.exists():
-        write_text(table, head)
-        return set()
-    cut_torn_line(table)
-    with table.open(encoding="utf-8", newline="") as stream:
-        if stream.readline() != head:
-            raise CannotWrite(f"{table}: has other columns than this model writes", "choose another --out")
-        return {row[0] for row in csv.reader(stream)}
-
-
-def _same_model(out: Path, session: Session) -> None:
-    mine = {"name": session.bundle.name, "manifest_sha256": session.bundle.manifest_sha256}
-    note = out / MODEL
-    if not note.exists():
-        if (out / RESULTS).exists():
-            raise CannotWrite(f"{out / RESULTS}: was not written by watching", "choose another --out")
-        write_json(note, mine)
-    elif (theirs := read_json(note, CannotWrite, "choose another --out")) != mine:
-        raise CannotWrite(
-            f"{out}: holds the answers of {theirs.get('name')}, and this is {session.bundle.name}",
-            "choose another --out: answers of two models do not share a table",
-        )
+def _remove_unfinished(out: Path) -> None:
+    """Remove what a killed watcher was writing; the lock on the table says that nobody is writing it now."""
+    for part in out.rglob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 @contextmanager
 def until_told_to_stop() -> Iterator[Callable[[], bool]]:
-    """While this holds, SIGTERM and Ctrl-C are a wish, which the function that it gives tells."""
-    wished: list[int] = []
-    before = {sign: signal.signal(sign, lambda number, _: wished.append(number)) for sign in STOPS}
+    """Yields a callable that returns True once SIGTERM or SIGINT arrived."""
+    received: list[int] = []
+    before = {sign: signal.signal(sign, lambda number, _: received.append(number)) for sign in STOPS}
     try:
-        yield lambda: bool(wished)
+        yield lambda: bool(received)
     finally:
         for sign, handler in before.items():
             signal.signal(sign, handler)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = os.open(out / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as problem:
-        raise CannotWrite(f"{out}: cannot be written ({problem.strerror})", "choose another --out") from problem
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as problem:
-        raise CannotWrite(f"{out}: another watcher writes here", "stop it, or choose another --out") from problem
-    finally:
-        os.close(lock)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ def test_predict_takes_the_newest_runs_int8_bundle_and_names_it(here: Path, caps
     assert "bundle: runs/first/bundles/int8" in said.err
     assert said.out.startswith("scan.png: ") and "cm2" in said.out
     assert sorted(path.name for path in Path("predictions").iterdir()) == [
+        "model.json",
         "results.csv",
         "scan_mask.png",
         "scan_overlay.png",
@@ -55,8 +57,32 @@ def test_a_folder_with_a_bad_picture_ends_with_1_after_the_rest_is_done(
     (here / "in" / "b.png").write_text("not a picture")
     assert code_of("predict", "in", "--json") == 1
     said = capsys.readouterr()
-    assert len(json.loads(said.out)) == 1
+    assert [(entry["name"], bool(entry["error"])) for entry in json.loads(said.out)] == [
+        ("in/a.png", False),
+        ("in/b.png", True),
+    ]
+    assert "1 of 2 pictures done, 1 could not be used" in said.err
     assert "Error: in/b.png: is not a picture but text" in said.err
+
+
+def test_predict_takes_a_run_for_its_int8_bundle(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("predict", "scan.png", "--bundle", "runs/first") == 0
+    assert "bundle: runs/first/bundles/int8" in capsys.readouterr().err
+    shutil.rmtree("runs/first/bundles/int8")
+    assert code_of("predict", "scan.png", "--bundle", "runs/first") == 1
+    said = capsys.readouterr().err
+    assert "runs/first: holds no int8 tflite bundle" in said and "runs/first/bundles/float32" in said
+
+
+def test_what_was_done_is_not_done_again_with_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("predict", "scan.png", "--out", "out") == 0
+    assert code_of("predict", "scan.png", "--out", "out") == 1
+    assert "already exists" in capsys.readouterr().err
+    save(here / "later.png", bright_disc())
+    assert code_of("predict", "scan.png", "later.png", "--out", "out", "--resume") == 0
+    assert "1 of 1 pictures done, 1 were done before" in capsys.readouterr().out
+    for words in (["--resume"], ["--resume", "--out", "out", "--force"]):
+        assert code_of("predict", "scan.png", *words) == 2
 
 
 def test_predict_without_any_run_names_the_way_out(

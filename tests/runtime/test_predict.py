@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 
 from edgebrain.errors import BadImage, CannotWrite, EdgebrainError
+from edgebrain.runtime import outputs
 from edgebrain.runtime.__main__ import main
 from edgebrain.runtime.outputs import OUTLINE_BGR, caption, overlay
-from edgebrain.runtime.predict import Outcome, find_pictures, free_folder, predict_files, unique_stems
+from edgebrain.runtime.predict import Inputs, Outcome, find_pictures, predict_files
 from edgebrain.runtime.session import Session, open_session
-from tests.runtime.pictures import bright_disc, save
+from tests.runtime.pictures import bright_disc, encoded, save
 from tests.runtime.tiny import tiny_bundle
 
 
@@ -90,7 +92,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, session: Session) 
     with pytest.raises(CannotWrite, match=r"scan_mask\.png: already exists"):
         predict_files(session, [picture], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scan_mask.png"]
-    predict_files(session, [picture], tmp_path / "out", force=True)
+    predict_files(session, [picture], tmp_path / "out", existing="replace")
     assert (tmp_path / "out" / "scan_mask.png").read_bytes() != old
 
 
@@ -129,22 +131,9 @@ def test_a_folder_without_pictures_is_an_error_and_hidden_files_do_not_count(tmp
         find_pictures([tmp_path / "in"])
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
-    pictures = [Path("a/x.png"), Path("a/x.jpg"), Path("b/x.png"), Path("c/x.png")]
-    assert unique_stems(pictures) == ["x", "x.jpg", "x.png", "x.png-2"]
-
-
 def test_a_picture_named_twice_is_done_once(tmp_path: Path) -> None:
     picture = save(tmp_path / "in" / "a.png", bright_disc())
     assert find_pictures([picture, tmp_path / "in"]) == [picture]
-
-
-def test_without_an_output_folder_the_next_free_one_is_taken(tmp_path: Path) -> None:
-    wished = tmp_path / "predictions"
-    assert free_folder(wished) == wished
-    wished.mkdir()
-    (tmp_path / "predictions-2").mkdir()
-    assert free_folder(wished) == tmp_path / "predictions-3"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +161,7 @@ def test_the_overlay_shows_the_outline_and_leaves_the_inside_visible() -> None:
 
 
 def test_an_empty_outcome_says_that_nothing_was_done(tmp_path: Path) -> None:
-    assert Outcome(tmp_path).summary().startswith("0 of 0")
+    assert Outcome(tmp_path, Inputs()).summary().startswith("0 of 0")
 
 
 def test_the_devices_command_prints_json_and_ends_with_1_after_a_bad_picture(
@@ -186,7 +175,8 @@ def test_the_devices_command_prints_json_and_ends_with_1_after_a_bad_picture(
     capsys.readouterr()
     assert main(["predict", str(good), str(bad), *options, str(tmp_path / "two")]) == 1
     said = capsys.readouterr()
-    assert [Path(result["name"]).name for result in json.loads(said.out)] == ["a.png"]
+    entries = [(Path(entry["name"]).name, entry["error"] is None) for entry in json.loads(said.out)]
+    assert entries == [("a.png", True), ("b.png", False)]
     assert said.err.startswith(f"Error: {bad}: ")
     assert "Traceback" not in said.err
 
@@ -202,3 +192,166 @@ def test_predicting_imports_no_framework_and_no_terminal_library(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
     assert done.stderr == ""
+
+
+def test_sub_folders_are_kept_and_equal_names_stay_apart(tmp_path: Path, session: Session) -> None:
+    names = ["flair.png", "p1/flair.png", "p2/flair.png", "p2/flair.jpg", "p2/FLAIR.png", "p2/deep er/flair.png"]
+    for name in names:
+        save(tmp_path / "in" / name, bright_disc())
+    predict_files(session, [tmp_path / "in"], tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    masks = {Path(row["name"]).relative_to(tmp_path / "in").as_posix(): row["mask"] for row in rows}
+    assert masks == {
+        "flair.png": "flair_mask.png",
+        "p1/flair.png": "p1/flair_mask.png",
+        "p2/FLAIR.png": "p2/FLAIR_mask.png",
+        "p2/deep er/flair.png": "p2/deep er/flair_mask.png",
+        # Where a file system does not tell them from FLAIR, they must not meet either.
+        "p2/flair.jpg": "p2/flair.jpg_mask.png",
+        "p2/flair.png": "p2/flair.png_mask.png",
+    }
+    assert all((tmp_path / "out" / mask).is_file() for mask in masks.values())
+
+
+def test_long_and_strange_names_are_answered_with_the_others(tmp_path: Path, session: Session) -> None:
+    names = ["a.png", "頭" * 80 + ".png", "頭" * 80 + "x.png", "two\nlines.png", os.fsdecode(b"bytes\xff.png")]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(encoded(bright_disc()))
+    outcome = predict_files(session, [tmp_path / "in"], tmp_path / "out")
+    assert len(outcome.results) == len(names) and not outcome.failures
+    rows = rows_of(tmp_path / "out")
+    assert len((tmp_path / "out" / "results.csv").read_bytes().splitlines()) == 1 + len(names)
+    assert len({row["mask"] for row in rows}) == len(names)
+    assert len(list((tmp_path / "out").glob("*_mask.png"))) == len(list((tmp_path / "out").glob("*_overlay.png"))) == 5
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+def test_a_terminal_that_cannot_show_a_name_does_not_cost_the_answer(tmp_path: Path, encoding: str) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", precision="int8").path
+    (tmp_path / "in").mkdir()
+    for name in ("頭.png", os.fsdecode(b"bytes\xff.png")):
+        (tmp_path / "in" / name).write_bytes(encoded(bright_disc()))
+    (tmp_path / "in" / "brökén.png").write_bytes(b"x")
+    for program in ("edgebrain", "edgebrain.runtime"):
+        out = tmp_path / program
+        command = [sys.executable, "-m", program, "predict", "in", "--bundle", str(bundle), "--out", str(out)]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+        assert done.stdout.count(b"lesion") == 2 and b"2 of 3 pictures done" in done.stdout
+        assert len(rows_of(out)) == 3
+
+
+def test_the_table_holds_every_line_that_was_done_when_the_disk_is_full(
+    tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcd":
+        save(tmp_path / "in" / f"{name}.png", bright_disc())
+    real, calls = outputs.write_bytes, []
+
+    def full(path: Path, content: bytes) -> None:
+        calls.append(path)
+        if len(calls) == 5:
+            raise CannotWrite(f"{path}: cannot be written (No space left on device)")
+        real(path, content)
+
+    monkeypatch.setattr(outputs, "write_bytes", full)
+    with pytest.raises(CannotWrite, match="No space left"):
+        predict_files(session, [tmp_path / "in"], tmp_path / "out")
+    assert [Path(row["name"]).name for row in rows_of(tmp_path / "out")] == ["a.png", "b.png"]
+    monkeypatch.undo()
+    outcome = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+    assert (outcome.done_before, len(outcome.results)) == (2, 2)
+    assert [Path(row["name"]).name for row in rows_of(tmp_path / "out")] == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_a_resumed_run_does_what_is_new_or_changed_or_failed_and_says_so(tmp_path: Path, session: Session) -> None:
+    for name in ("same", "changed"):
+        save(tmp_path / "in" / f"{name}.png", bright_disc())
+    (tmp_path / "in" / "broken.png").write_bytes(b"x")
+    predict_files(session, [tmp_path / "in"], tmp_path / "out")
+    before = (tmp_path / "out" / "results.csv").read_text()
+    old = (tmp_path / "out" / "changed_mask.png").read_bytes()
+    save(tmp_path / "in" / "changed.png", bright_disc(60, 60))
+    save(tmp_path / "in" / "broken.png", bright_disc())
+    save(tmp_path / "in" / "new.png", bright_disc())
+    outcome = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+    assert outcome.done_before == 1 and ", 1 were done before" in outcome.summary()
+    assert sorted(Path(result.name).name for result in outcome.results) == ["broken.png", "changed.png", "new.png"]
+    assert (tmp_path / "out" / "results.csv").read_text().startswith(before)
+    added = {Path(row["name"]).name: row for row in rows_of(tmp_path / "out")[3:]}
+    assert "the file has changed" in added["changed.png"]["warning"]
+    assert "the file has changed" not in added["new.png"]["warning"]
+    assert (tmp_path / "out" / "changed_mask.png").read_bytes() == old, "the answer of the first line is kept"
+    assert (tmp_path / "out" / added["changed.png"]["mask"]).read_bytes() != old
+    again = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+    assert (again.done_before, again.results) == (4, [])
+
+
+def test_a_resumed_run_is_never_another_models(tmp_path: Path, session: Session) -> None:
+    picture = save(tmp_path / "a.png", bright_disc())
+    predict_files(session, [picture], tmp_path / "out")
+    other = open_session(tiny_bundle(tmp_path / "other", precision="int8"))
+    with pytest.raises(CannotWrite, match="holds the answers of bundle, and this is other"):
+        predict_files(other, [picture], tmp_path / "out", existing="continue")
+    predict_files(other, [picture], tmp_path / "out", existing="replace")
+    assert len(rows_of(tmp_path / "out")) == 1
+
+
+def test_runs_that_start_at_once_never_share_a_folder(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", precision="int8").path
+    for number in range(6):
+        save(tmp_path / f"{number}.png", bright_disc())
+    command = [sys.executable, "-m", "edgebrain.runtime", "predict", "--bundle", str(bundle)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def all_at_once(*options: str) -> list[int]:
+        started = [
+            subprocess.Popen([*command, f"{number}.png", *options], cwd=tmp_path, env=environment, stdout=-3, stderr=-3)
+            for number in range(6)
+        ]
+        return sorted(process.wait() for process in started)
+
+    assert all_at_once() == [0] * 6
+    tables = sorted(tmp_path.glob("predictions*/results.csv"))
+    assert len(tables) == 6 and {len(rows_of(table.parent)) for table in tables} == {1}
+    # With one --out for all, one gets it and the others are refused.
+    assert all_at_once("--out", "mine") == [0, 1, 1, 1, 1, 1]
+    assert len(rows_of(tmp_path / "mine")) == 1
+
+
+def test_a_name_that_was_mistyped_leaves_nothing_behind(
+    tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadImage, match=r"nowhere\.png: cannot be read \(No such file"):
+        predict_files(session, [Path("nowhere.png")])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "IM1.dcm").write_bytes(b"x")
+    with pytest.raises(BadImage, match=r"holds no picture \(1 other file left out \(\.dcm 1\)\)"):
+        predict_files(session, [Path("empty")])
+    assert not list(tmp_path.glob("predictions*"))
+    outcome = predict_files(session, [Path("nowhere.png"), save(Path("a.png"), bright_disc()), Path("empty")])
+    assert len(outcome.results) == 1 and len(outcome.failures) == 2
+    assert [row["name"] for row in rows_of(outcome.out) if row["error"]] == ["empty", "nowhere.png"]
+
+
+def test_what_was_left_out_stands_in_the_last_lines(tmp_path: Path, session: Session) -> None:
+    save(tmp_path / "in" / "a.png", bright_disc())
+    for name in ("b.dcm", "c.DCM", "notes.txt", "README"):
+        (tmp_path / "in" / name).write_bytes(b"x")
+    outcome = predict_files(session, [tmp_path / "in"], tmp_path / "in" / "answers")
+    assert outcome.summary().splitlines()[-1] == "4 other files left out (.dcm 2, no ending 1, .txt 1)"
+    again = predict_files(session, [tmp_path / "in"], tmp_path / "again")
+    assert len(again.results) == 1
+    assert "4 of edgebrain's own outputs left out" in again.summary()
+
+
+def test_a_picture_that_is_no_head_is_answered_with_a_warning(tmp_path: Path, session: Session) -> None:
+    blank = save(tmp_path / "blank.png", np.zeros((64, 64), np.uint8))
+    outcome = predict_files(session, [blank], tmp_path / "out")
+    (row,) = rows_of(tmp_path / "out")
+    assert row["warning"].startswith("this does not look like a head slice")
+    assert outcome.entries[0]["warning"] == row["warning"] and row["warning"] in outcome.results[0].sentence()
+    assert ", 1 with a warning" in outcome.summary()

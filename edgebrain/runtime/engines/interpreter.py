@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from edgebrain.bundle import Bundle, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.engines.ports import check_input, known_device, match_outputs, no_model
+from edgebrain.runtime.quiet import silent_stderr
 
 
 class TFLiteEngine:
@@ -62,28 +61,14 @@ def load_file(interpreter: Any, bundle: Bundle, file: str, name: str, threads: i
     if file not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no {file}", "export it again with `edgebrain quantize`")
     try:
-        with _hushed():
+        # The interpreter announces its delegate at each start, and no setting silences it. `describe` says it.
+        with silent_stderr():
             loaded = interpreter(model_content=bundle.contents[file], num_threads=threads)
             loaded.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise no_model(bundle, name, problem) from problem
     check_input(bundle, _port(loaded.get_input_details()[0]))
     return loaded
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Nothing on file descriptor 2 for a while: the interpreter announces its delegate there at each start, and no
-    setting silences it. `describe` tells the delegate; what goes wrong comes as an exception."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
 
 
 def _port(detail: dict[str, Any]) -> Port:

@@ -1,0 +1,60 @@
+"""One file answered: read, predicted, mask and overlay written, and last its line in the table.
+
+The line comes last: what has none is done again by the next run, over the same file names.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from edgebrain.errors import BadImage
+from edgebrain.runtime.image import read_file
+from edgebrain.runtime.names import OutputNames
+from edgebrain.runtime.outputs import MASK, Result, result_of, write_pictures
+from edgebrain.runtime.plausibility import unlike_a_head
+from edgebrain.runtime.results import FileState, ResultsTable
+from edgebrain.runtime.session import Session
+
+CHANGED = "answered again: the file has changed since its last line"
+
+
+def output_names(table: ResultsTable) -> OutputNames:
+    """Names for what will be written; the masks that the table names already are kept."""
+    return OutputNames(mask.removesuffix(MASK) for mask in table.masks)
+
+
+def answer_file(
+    session: Session,
+    path: Path,
+    name: str,
+    stem: str,
+    out: Path,
+    table: ResultsTable,
+    pixel_mm: float | None = None,
+    changed: bool = False,
+) -> Result:
+    """Answer a picture's file.
+
+    Args: name: as table and messages call it. stem: of mask and overlay, relative to `out`. changed: it had a line that
+    says something else.
+    Raises BadImage: there is no answer, and no line yet (see `append_failure`). CannotWrite: the disk is full, or the
+    folder cannot be written to.
+    """
+    data, status = read_file(path, name)
+    state = FileState.of(status)
+    image, prediction = session.predict_file(data, name)
+    warnings = [unlike_a_head(image), CHANGED if changed else ""]
+    result = result_of(prediction, name, stem, pixel_mm, "; ".join(filter(None, warnings)))
+    write_pictures(out, image, prediction, result)
+    table.append({**result.cells(), "bytes": state.size_bytes, "modified": state.modified})
+    return result
+
+
+def append_failure(table: ResultsTable, path: Path, name: str, problem: BadImage, changed: bool = False) -> None:
+    """The line of a file that cannot be used. Raises CannotWrite."""
+    cells = {"name": name, "error": problem.message, "warning": CHANGED if changed else ""}
+    with suppress(OSError):
+        state = FileState.of(path.stat())
+        cells |= {"bytes": str(state.size_bytes), "modified": state.modified}
+    table.append(cells)
