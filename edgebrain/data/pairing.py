@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from edgebrain.data.spellings import is_mask_folder, mask_base, without_kind
+from edgebrain.runtime.listing import is_picture, list_files
 
-# All endings of pictures that are read, in any case.
-ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff")
 # What lies beside masks and is none.
 TEXTS = {".txt", ".csv", ".tsv", ".json", ".md", ".xml", ".yaml", ".yml", ".toml", ".db", ".ini", ".log"}
 
@@ -30,9 +29,18 @@ class Pairing:
     beside: bool = False
 
 
-def is_picture_file(path: PurePath) -> bool:
-    """Whether a name ends like a picture's. Hidden ones do not count: copies from a Mac carry a `._` twin of each."""
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+def picture_files(root: Path) -> list[Path]:
+    """The picture files below a folder; none where there is no such folder. A link that leads nowhere is among them, so
+    that its slice is named and does not vanish."""
+    if not root.is_dir():
+        return []
+    found = list_files(root)
+    return [*found.pictures, *(path for path, _ in found.unreadable if path.is_symlink() and is_picture(path.name))]
+
+
+def closed_folders(root: Path) -> list[tuple[Path, str]]:
+    """Folders and links below a folder that cannot be opened, but links to pictures, each with the reason."""
+    return [(path, reason) for path, reason in list_files(root).unreadable if not is_picture(path.name)]
 
 
 def pair_files(root: Path, files: Iterable[Path]) -> Pairing:
@@ -67,8 +75,8 @@ def pair_files(root: Path, files: Iterable[Path]) -> Pairing:
 
 
 def looks_like_mask(root: Path, path: Path) -> bool:
-    """Whether a file is named like a mask or lies where masks lie, and is neither hidden nor text."""
-    if path.name.startswith(".") or path.suffix.lower() in TEXTS:
+    """Whether a file is named like a mask or lies where masks lie, and is no text."""
+    if path.suffix.lower() in TEXTS:
         return False
     parts = path.relative_to(root).parts[:-1]
     return any(map(is_mask_folder, parts)) or mask_base(path.stem) is not None

@@ -15,6 +15,7 @@ from edgebrain.bundle import CLASSES
 from edgebrain.data.masks import TWO_VALUED, MaskEncoding
 from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
+from edgebrain.runtime.header import read_header
 from edgebrain.runtime.image import decode
 
 HEALTHY = "no_tumor"
@@ -69,13 +70,15 @@ class Record:
     def load(self) -> Sample:
         """Read image and mask, and hold them against each other, the label and the data set.
 
-        Raises BadImage: a file that cannot be read, a mask of another size or encoding, a tumour slice without a mask
-        or with an empty one, a healthy slice with a lesion.
+        Raises BadImage: a file that cannot be read, a mask of another size, encoding or orientation, a tumour slice
+        without a mask or with an empty one, a healthy slice with a lesion.
         """
         data = read(self.image_path)
         image = decode(data, str(self.image_path))
         mask_data = b"" if self.mask_path is None else read(self.mask_path)
         mask = self._mask_in(mask_data, image.shape)
+        if mask_data:
+            self._refuse_turned(data, mask_data)
         reason = self.contradiction(mask)
         if mask is None or reason:
             raise BadImage(reason, "draw the mask, correct the label, or take the slice away")
@@ -99,6 +102,15 @@ class Record:
         if self.needs_mask and mask is not None and not mask.any():
             return f"{self.mask_path}: an empty mask for a {self.label} slice"
         return ""
+
+    def _refuse_turned(self, image: bytes, mask: bytes) -> None:
+        """Raises BadImage: one of the two is turned by its header. Who drew the mask may have seen either picture."""
+        orientations = [read_header(data, str(self.mask_path)).orientation for data in (image, mask)]
+        if orientations[0] != orientations[1]:
+            raise BadImage(
+                f"{self.mask_path}: is turned by its header as {orientations[1]}, its image as {orientations[0]}",
+                "save both upright, without an orientation in the header",
+            )
 
     def _mask_in(self, data: bytes, shape: tuple[int, ...]) -> np.ndarray | None:
         if self.mask_path is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgebrain.bundle import CLASSES
 from edgebrain.data.masks import MaskEncoding
+from edgebrain.data.pairing import closed_folders
 from edgebrain.data.readers import lone_masks, scan, strays
 from edgebrain.data.rejected import as_json
 from edgebrain.data.sample import HEALTHY, PLANES, Dataset, Record, read
@@ -28,10 +29,10 @@ class Summary:
     counts: (folder, class, plane) -> slices, readable or not; folder is "all" where the layout has no sides.
     sizes: "WIDTHxHEIGHT" of readable images -> slices, the most frequent first. masks: tumour slices with a mask that
     can be used. missing_masks: names of tumour slices without one. unreadable: (path, reason) of images and masks that
-    cannot be used. contradictions: (path, reason) of masks that do not go with the label: empty ones of tumours,
-    lesions in healthy slices. rejected: (name, reason) of each slice that is left out for any of these. encoding: how
-    masks are written. strays: image files whose names do not tell what they are. lone_masks: files that look like masks
-    and belong to no picture.
+    cannot be used, and of folders that cannot be opened. contradictions: (path, reason) of masks that do not go with
+    the label: empty ones of tumours, lesions in healthy slices. rejected: (name, reason) of each slice that is left out
+    for any of these. encoding: how masks are written. strays: image files whose names do not tell what they are.
+    lone_masks: files that look like masks and belong to no picture.
     """
 
     root: Path
@@ -147,7 +148,10 @@ def _summary(dataset: Dataset, found: Sequence[_Look]) -> Summary:
         sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         masks=sum(look.has_mask for look in found),
         missing_masks=tuple(r.name for r in records if r.mask_path is None and r.needs_mask),
-        unreadable=tuple(look.broken for look in found if look.broken),
+        unreadable=(
+            *((str(path), reason) for path, reason in closed_folders(dataset.root)),
+            *(look.broken for look in found if look.broken),
+        ),
         contradictions=tuple(look.contradiction for look in found if look.contradiction),
         rejected=tuple((r.name, look.reason) for r, look in zip(records, found, strict=True) if look.reason),
         encoding=dataset.encoding,

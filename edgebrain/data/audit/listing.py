@@ -16,12 +16,13 @@ from pathlib import Path
 from edgebrain.data.audit.finding import Finding, of_slices
 from edgebrain.data.encoding import with_encoding
 from edgebrain.data.masks import UNKNOWN, MaskEncoding
-from edgebrain.data.pairing import ENDINGS, Pairing, is_picture_file, looks_like_mask, pair_files
+from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
 from edgebrain.data.readers import GROUPS_CSV, READERS, lone_masks, read_groups, scan, strays
 from edgebrain.data.sample import Record
 from edgebrain.data.spellings import class_of, is_class, without_kind
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
+from edgebrain.runtime.listing import PICTURES, is_picture, list_files
 
 PLAIN = "plain"
 SIDES = {
@@ -87,6 +88,7 @@ def _known(path: Path) -> Listing:
         *of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
         *_lone(path, ((mask, _why_lone(mask)) for mask in lone_masks(dataset))),
         *_doubled(dataset.records),
+        *_closed(path),
     ]
     return Listing(path, dataset.kind, dataset.records, None, tuple(findings), dataset.encoding)
 
@@ -94,21 +96,15 @@ def _known(path: Path) -> Listing:
 def _plain(path: Path) -> Listing:
     if not path.is_dir():
         scan(path)  # says what is wrong with it
-    shown = _shown_files(path)
-    files = pair_files(path, filter(is_picture_file, shown))
+    files = pair_files(path, picture_files(path))
     if not files.pictures:
-        raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(ENDINGS)} files")
+        raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
     bare, notes = _plain_records(path, files)
     records, encoding = with_encoding(bare)
-    others = (file for file in shown if not is_picture_file(file) and looks_like_mask(path, file))
-    findings = (*_lone(path, [*files.lone, *((file, _why_lone(file)) for file in others)]), *_doubled(records))
+    others = [file for file in list_files(path).others if looks_like_mask(path, file)]
+    lone = [*files.lone, *((file, _why_lone(file)) for file in others)]
+    findings = (*_lone(path, lone), *_doubled(records), *_closed(path))
     return Listing(path, PLAIN, records, None, findings, encoding, notes)
-
-
-def _shown_files(path: Path) -> list[Path]:
-    """All files below a folder but hidden ones, and those in hidden folders."""
-    files = (file for file in path.rglob("*") if file.is_file())
-    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
 
 
 def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
@@ -168,7 +164,7 @@ def _taken_for(folders: Mapping[str, int], cases: bool) -> Iterator[str]:
 
 
 def _why_lone(path: Path) -> str:
-    return "no picture of that name" if is_picture_file(path) else "no PNG, JPEG or TIFF"
+    return "no picture of that name" if is_picture(path.name) else "no PNG, JPEG or TIFF"
 
 
 def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
@@ -176,6 +172,12 @@ def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
     found = [(str(path.relative_to(root)), reason) for path, reason in lone]
     title = "files look like masks and belong to no picture"
     return of_slices("mask-lone", "wrong", title, advice, found, "files")
+
+
+def _closed(root: Path) -> list[Finding]:
+    found = [(str(path.relative_to(root)), reason) for path, reason in closed_folders(root)]
+    title = "folders and links that cannot be opened"
+    return of_slices("closed", "wrong", title, "check permissions: what lies there was not seen", found, "files")
 
 
 def _doubled(records: tuple[Record, ...]) -> list[Finding]:

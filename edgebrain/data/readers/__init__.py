@@ -12,6 +12,7 @@ Which files are masks, and of which picture, is told by `data.pairing` for all r
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,9 +22,10 @@ from typing import Protocol, cast
 
 from edgebrain.bundle import CLASSES
 from edgebrain.data.encoding import with_encoding
-from edgebrain.data.pairing import ENDINGS, looks_like_mask
+from edgebrain.data.pairing import closed_folders, looks_like_mask
 from edgebrain.data.sample import HEALTHY, Dataset, Record
 from edgebrain.errors import BadData
+from edgebrain.runtime.listing import PICTURES, list_files
 
 READERS = {"brisc": "edgebrain.data.readers.brisc", "phantom": "edgebrain.data.readers.phantom"}
 GROUPS_CSV = "groups.csv"
@@ -50,10 +52,11 @@ def open_dataset(path: Path, groups_csv: Path | None = None) -> Dataset:
     Groups come from `groups_csv`, else from the folder's own `groups.csv`, else from the layout; where none of them
     tells, they are empty and whoever needs them computes them from the images (`groups.groups_from_images`).
 
-    Raises BadData: the folder is missing, empty or of no known layout; no tumour slice has a mask; all slices are of
-    one class; the groups file does not fit the slices.
+    Raises BadData: the folder is missing, empty or of no known layout, or a folder in it cannot be opened; no tumour
+    slice has a mask; all slices are of one class; the groups file does not fit the slices.
     """
     dataset = scan(path)
+    _check_folders(dataset.root)
     _check_classes(dataset)
     _check_masks(dataset)
     source = groups_csv or path / GROUPS_CSV
@@ -83,8 +86,11 @@ def lone_masks(dataset: Dataset) -> list[Path]:
     """Files that are named like masks, or lie where masks lie, and belong to no slice; sorted. Of any ending but those
     of texts and tables."""
     used = {path for record in dataset.records for path in (record.image_path, record.mask_path, *record.other_masks)}
-    files = (path for path in dataset.root.rglob("*") if path not in used and looks_like_mask(dataset.root, path))
-    return sorted(path for path in files if path.is_file())
+    # Where pictures are links, a file may stand in the list under the name of another.
+    real = {os.path.realpath(path) for path in used if path}
+    files = list_files(dataset.root)
+    alike = (path for path in (*files.pictures, *files.others) if looks_like_mask(dataset.root, path))
+    return sorted(path for path in alike if path not in used and os.path.realpath(path) not in real)
 
 
 def join_groups(records: Iterable[Record], source: Path) -> tuple[Record, ...]:
@@ -151,6 +157,16 @@ def _load(kind: str) -> Reader:
     return cast(Reader, import_module(READERS[kind]))
 
 
+def _check_folders(root: Path) -> None:
+    closed = closed_folders(root)
+    if closed:
+        path, reason = closed[0]
+        raise BadData(
+            f"{path}: cannot be opened ({reason}); {len(closed)} such in all, and what lies there would be missing",
+            "check permissions, or take it out of the data set's folder",
+        )
+
+
 def _check_classes(dataset: Dataset) -> None:
     found = {record.label for record in dataset.records}
     if len(found) == 1:
@@ -167,7 +183,7 @@ def _check_masks(dataset: Dataset) -> None:
     raise BadData(
         f"{dataset.root}: none of {len(tumours)} tumour slices has a mask"
         f"{_look_alikes(dataset.root, lone_masks(dataset))}",
-        f"expected {_load(dataset.kind).LAYOUT}; a mask has its picture's name, and ends in {', '.join(ENDINGS)}",
+        f"expected {_load(dataset.kind).LAYOUT}; a mask has its picture's name, and ends in {', '.join(PICTURES)}",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from edgebrain.data.pairing import Pairing, is_picture_file, pair_files
+from edgebrain.data.pairing import Pairing, pair_files, picture_files
 from edgebrain.data.sample import Record
 from edgebrain.data.spellings import is_mask_folder
 
@@ -53,7 +53,7 @@ def _parts(path: Path) -> Iterator[tuple[str, Pairing]]:
     """Side, pictures and masks of each side of a task; the segmentation task first."""
     for task in TASKS:
         for side in SIDES:
-            files = [file for file in (path / task / side).glob("*/*") if is_picture_file(file)]
+            files = [file for file in picture_files(path / task / side) if file.parent.parent == path / task / side]
             if task == TASKS[0]:
                 files = [file for file in files if file.parent.name == "images" or is_mask_folder(file.parent.name)]
             yield side, pair_files(path / task / side, files)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgebrain.data.pairing import Pairing, is_picture_file, pair_files
+from edgebrain.data.pairing import Pairing, pair_files, picture_files
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadData
 from edgebrain.files import read_json
@@ -53,7 +53,7 @@ def _groups(note: Path) -> Mapping[str, str]:
 
 
 def _files(path: Path) -> Pairing:
-    return pair_files(path, [file for file in path.glob("*/*") if is_picture_file(file)])
+    return pair_files(path, [file for file in picture_files(path) if file.parent.parent == path])
 
 
 def _record(image: Path, group: str, files: Pairing) -> Record:
