@@ -41,7 +41,7 @@ def class_of(name: str) -> str:
     Example: `notumor`, `no-tumour` and `Healthy` are `no_tumor`; `Glioma_Tumor` is `glioma`; `oedema` stays.
     """
     plain = re.sub(r"[^a-z0-9]", "", name.lower()).replace("tumour", "tumor")
-    if plain in HEALTHY_NAMES:
+    if {plain, plain.removesuffix("s")} & HEALTHY_NAMES:
         return HEALTHY
     bare = plain.removesuffix("s").removesuffix("tumor") or plain
     known = (label for label, names in TUMOUR_NAMES.items() if plain in names or bare in names)
