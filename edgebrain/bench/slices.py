@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebrain.bench.leaks import refuse_seen
 from edgebrain.bundle import Bundle
+from edgebrain.data.masks import MIDDLE
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.rejected import as_json, refuse_losses, sound
 from edgebrain.data.sample import Dataset, Record, read
@@ -74,6 +75,8 @@ def content_sha256(records: Sequence[Record]) -> str:
                 record.label,
                 record.plane,
                 record.group,
+                # Of masks of 0 and 255 nothing is added, as in reports from before others were read.
+                *([record.encoding.as_json()] if record.encoding.above != MIDDLE else []),
             ]
             for record in records
         ]
