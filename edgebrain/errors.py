@@ -13,6 +13,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── BadSuite          a suite without a margin, with an unknown key or an impossible value
     ├── UnlikeReports     two reports whose durations cannot be compared
     ├── MissingExtra      an optional library that is not installed
+    │   └── BrokenLibrary     one that is installed and cannot be loaded
     ├── CannotWrite       disk full, no permission, or a file that is in the way
     ├── GateRefused       a compressed model that has collapsed
     ├── AnswersDiffer     a timed run that did not answer what the scored run answered
@@ -123,3 +124,14 @@ class MissingExtra(EdgebrainError):
         super().__init__(f"{library} is not installed; {needed_for} needs it", f"pip install 'edgebrain[{extra}]'")
         self.library = library
         self.extra = extra
+
+
+class BrokenLibrary(MissingExtra):
+    """An optional library that is installed and cannot be loaded: the loader's own words, and what usually helps."""
+
+    def __init__(self, library: str, extra: str, needed_for: str, reason: str = "", cure: str = "") -> None:
+        super().__init__(library, extra, needed_for)
+        EdgebrainError.__init__(
+            self, f"{library} is installed but cannot be loaded ({reason}); {needed_for} needs it", cure
+        )
+        self.reason = reason

@@ -6,9 +6,11 @@ the disk, and is then renamed over it (POSIX `rename` is atomic within one file 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -120,7 +122,7 @@ def cut_torn_line(path: Path) -> None:
 def refuse_to_overwrite(path: Path, force: bool) -> None:
     """A person's file is never overwritten without `--force`. Raises CannotWrite."""
     if path.exists() and not force:
-        raise CannotWrite(f"{path}: already exists", "choose another --out, or pass --force to replace it")
+        raise CannotWrite(f"{path}: already exists", "choose another name, or pass --force to replace it")
 
 
 @contextmanager
@@ -162,19 +164,28 @@ def claim_folder(wished: Path) -> Path:
     raise AssertionError("there is always a next number")
 
 
-def free_name(wished: Path) -> Path:
-    """The path wished for, or where something is there, the first free one of NAME-2, NAME-3 ... before the ending."""
-    return next(choice for choice in _numbered(wished) if not choice.exists())
+def claim_file(wished: Path) -> Path:
+    """Make an empty file under the name wished for, or where something is there, under NAME-2, NAME-3 ...
+
+    The number follows the largest that is taken, so that the newest file has the largest. Raises CannotWrite.
+    """
+    while True:
+        newest = newest_name(wished)
+        choice = wished if newest is None else _with_number(wished, _number_of(newest, wished) + 1)
+        try:
+            choice.parent.mkdir(parents=True, exist_ok=True)
+            choice.open("xb").close()
+        except FileExistsError:
+            continue  # another process was faster
+        except OSError as problem:
+            raise _cannot_write(choice, problem) from problem
+        return choice
 
 
-def newest_name(wished: Path) -> Path:
-    """The last of the names that `free_name` gave: the path itself where none has a number."""
-    last = wished
-    for choice in _numbered(wished):
-        if not choice.exists():
-            return last
-        last = choice
-    return last
+def newest_name(wished: Path) -> Path | None:
+    """What `claim_file` or `claim_folder` gave last for a name: the one with the largest number; None for none."""
+    there = [path for path in wished.parent.glob(f"{glob.escape(wished.stem)}*") if _number_of(path, wished)]
+    return max(there, key=lambda path: _number_of(path, wished), default=None)
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False) -> None:
@@ -186,7 +197,19 @@ def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False
 
 def _numbered(wished: Path) -> Iterator[Path]:
     yield wished
-    yield from (wished.with_name(f"{wished.stem}-{number}{wished.suffix}") for number in count(2))
+    yield from (_with_number(wished, number) for number in count(2))
+
+
+def _with_number(wished: Path, number: int) -> Path:
+    return wished.with_name(f"{wished.stem}-{number}{wished.suffix}")
+
+
+def _number_of(path: Path, wished: Path) -> int:
+    """1 for the name wished for itself, N for NAME-N; 0 for any other."""
+    if path.name == wished.name:
+        return 1
+    found = re.fullmatch(rf"{re.escape(wished.stem)}-(\d+){re.escape(wished.suffix)}", path.name)
+    return int(found[1]) if found else 0
 
 
 def _beside(path: Path, kind: str) -> Path:

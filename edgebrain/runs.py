@@ -10,7 +10,7 @@ RUN/
   best.weights.h5   last.weights.h5
   float/            the float bundle (best weights); its presence means that training has ended
   bundles/          what `edgebrain quantize` wrote
-  bench.json        bench.md
+  bench.json        bench.md; a second bench gives bench-2.json, and so on
 """
 
 from __future__ import annotations

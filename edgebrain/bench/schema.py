@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebrain.errors import BadReport, CannotWrite
+from edgebrain.errors import BadReport
 from edgebrain.files import read_json
 
 SCHEMA = 2
@@ -298,18 +298,6 @@ def machines(report: Mapping[str, Any]) -> dict[str, Any]:
     """Target -> its machine, also of a report from before there could be several."""
     alone = {row["target"]: report["environment"] for row in report["results"]}
     return dict(report.get("environments") or alone)
-
-
-def refuse_unless_report(path: Path) -> None:
-    """Raises CannotWrite: a file that is no report is in the way. An older report may be replaced, of any schema."""
-    if not path.exists():
-        return
-    try:
-        found = read_json(path, BadReport)
-    except BadReport:
-        found = None
-    if not isinstance(found, dict) or not {"schema", "results", "images"} <= found.keys():
-        raise CannotWrite(f"{path}: already exists and is no report", "choose another name")
 
 
 def as_markdown() -> str:

@@ -14,7 +14,7 @@ import typer
 
 from edgebrain import __version__
 from edgebrain.errors import EdgebrainError
-from edgebrain.text import print_anything
+from edgebrain.text import in_one_line, print_anything
 
 COMMANDS = {
     "train": "Train the U-Net and write a run folder with a float bundle.",
@@ -45,6 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"Error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except ImportError as error:
+        # One that no command translates: NumPy itself, or a part of a library that is loaded late.
+        if "--debug" in words:
+            raise
+        print(f"Error: a library cannot be loaded: {in_one_line(str(error))}", file=sys.stderr)
+        print("  edgebrain doctor says which, and what usually helps", file=sys.stderr)
         raise SystemExit(1) from None
 
 

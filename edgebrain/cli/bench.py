@@ -35,6 +35,7 @@ def bench(
     allow_rejected: Annotated[
         bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on with the bench of this report, which lost a target; the whole one replaces it."),
@@ -49,14 +50,15 @@ def bench(
     """
     from edgebrain.bench.resume import Asked, asked_again, refuse_other_slices
     from edgebrain.bench.run import run_bench
-    from edgebrain.bench.schema import read_report, refuse_unless_report
+    from edgebrain.bench.schema import read_report
     from edgebrain.bench.slices import choose_slices, content_sha256
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
+    from edgebrain.files import refuse_to_overwrite
     from edgebrain.runs import run_of
 
-    if json_file is not None and json_file != Path("-"):
-        refuse_unless_report(json_file)
+    if json_file is not None and json_file not in (Path("-"), resume):
+        refuse_to_overwrite(json_file, force)
     earlier = None
     if resume is not None:
         _refuse_beside_resume(context)
@@ -80,14 +82,14 @@ def bench(
         report = run_bench(
             asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, bars.show, earlier
         )
-    _hand_out(report, run, json_file)
+    _hand_out(report, run, json_file, resume)
     _tell_failures(report)
     _exit_code(report, asked.suite.declared)
 
 
 def _refuse_beside_resume(context: typer.Context) -> None:
     """Raises BadParameter: an option that the report decides was given."""
-    names = [str(one.name) for one in context.command.params if one.name not in ("resume", "json_file")]
+    names = [str(one.name) for one in context.command.params if one.name not in ("resume", "json_file", "force")]
     # By name: Typer brings a click of its own, or takes the one that is installed.
     if any(getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" for name in names):
         raise typer.BadParameter("asks as the report's bench did; give --json at most beside it", param_hint="--resume")
@@ -125,9 +127,9 @@ def _counts(text: str | None) -> list[int]:
     return counts
 
 
-def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None) -> None:
-    """Print the report, and keep it in the run folder and where --json says."""
-    from edgebrain.files import canonical_json, write_json, write_text
+def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None, resumed: Path | None) -> None:
+    """Print the report, and keep it in the run folder, beside those of earlier benches, and where --json says."""
+    from edgebrain.files import canonical_json, claim_file, write_json, write_text
     from edgebrain.report.table import as_markdown, show
 
     # Printed first: where a disk is full, the figures of a long measurement are not lost.
@@ -137,9 +139,10 @@ def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None) 
     else:
         show(report)
     if run is not None:
-        write_json(run / "bench.json", report)
-        write_text(run / "bench.md", as_markdown(report))
-        print(f"report: {run / 'bench.md'}", file=sys.stderr)
+        kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
+        write_json(kept, report)
+        write_text(kept.with_suffix(".md"), as_markdown(report))
+        print(f"report: {kept.with_suffix('.md')}", file=sys.stderr)
     if json_file is not None and not to_stdout:
         write_json(json_file, report)
         print(f"report: {json_file}", file=sys.stderr)

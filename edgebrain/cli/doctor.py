@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 import typer
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """What is installed, what each missing extra would add, which targets can run here.
+    """What is installed and works, what each missing extra would add, which targets can run here.
+
+    Everything that is installed is imported, and each engine computes one operator, in a process of its own.
 
     Example: edgebrain doctor
     """
+    from edgebrain.cli.progress import Bars
     from edgebrain.report.doctor import as_text
     from edgebrain.runtime.doctor import diagnose
-    from edgebrain.targets.local import coral_lacks
+    from edgebrain.runtime.engines.libedgetpu import coral_lacks
 
     # A GPU shows itself only to an engine with a model, so that the bench is who says what is missing.
     lacking = {"gpu": "not looked for; edgebrain bench --target gpu says what is missing"}
     coral = coral_lacks()
     lacking |= {} if coral is None else {"coral": f"{coral.message}; {coral.hint}"}
-    findings = diagnose(["cpu"] if coral else ["cpu", "coral"], lacking)
+    with Bars() as bars:
+        show = partial(bars.show, "trying what is installed")
+        findings = diagnose(["cpu"] if coral else ["cpu", "coral"], lacking, show)
     print(json.dumps(findings, indent=1) if as_json else as_text(findings))

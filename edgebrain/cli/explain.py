@@ -16,6 +16,7 @@ def explain(
     data: Annotated[Path | None, typer.Option(help="The run's data, where it has moved.")] = None,
     slices: Annotated[int, typer.Option(min=8, help="Validation slices to look at, at most.")] = 200,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there too; - for stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
 ) -> None:
     """Say which layer of an INT8 bundle adds the noise, costs the time, and would give Dice back in float.
 
@@ -27,10 +28,12 @@ def explain(
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import open_run_data
     from edgebrain.errors import BadRun
-    from edgebrain.files import canonical_json, write_json
+    from edgebrain.files import canonical_json, claim_file, refuse_to_overwrite, write_json
     from edgebrain.report.layers import show
     from edgebrain.runs import read_run, run_of
 
+    if json_file is not None and json_file != Path("-"):
+        refuse_to_overwrite(json_file, force)
     folder = chosen_bundle(bundle)
     opened = open_bundle(folder)
     run = run_of(folder)
@@ -48,11 +51,11 @@ def explain(
         dataset = open_run_data(entry, data)
         source = open_run(run, dataset, entry["data"]["groups"], entry["data"]["sha256"], bars.show)
         found = look(source, opened, slices, bars.show)
-    kept = run / "explain" / f"{folder.name}.json"
     if json_file == Path("-"):
         print(canonical_json(found), end="")
     else:
         show(found)
+    kept = claim_file(run / "explain" / f"{folder.name}.json")
     write_json(kept, found)
     print(f"figures: {kept}", file=sys.stderr)
     if json_file is not None and json_file != Path("-"):

@@ -7,6 +7,7 @@ import importlib.util
 import os
 
 from edgebrain.errors import BadRecipe, MissingExtra
+from edgebrain.libraries import importing
 from edgebrain.quiet import quiet
 
 BACKENDS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
@@ -24,5 +25,5 @@ def import_keras(needed_for: str, backend: str | None = None) -> None:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, BACKENDS[backend], needed_for)
     os.environ["KERAS_BACKEND"] = backend
-    with quiet():
+    with importing("keras", BACKENDS[backend], needed_for), quiet():
         importlib.import_module("keras")

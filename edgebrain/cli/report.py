@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +63,10 @@ def _newest() -> list[Path]:
 
 
 def _page(source: Source) -> Path:
-    """Beside the bench report; a file that was named otherwise than the run's gives its name."""
-    from edgebrain.report.source import BENCH
-
-    return source.path.with_name("report.html" if source.path.name == BENCH else f"{source.path.stem}.html")
+    """Beside the bench report: report.html for bench.json, report-2.html for bench-2.json; else after its name."""
+    path = source.path
+    stem = re.sub(r"^bench(?=(-\d+)?$)", "report", path.stem)
+    return path.with_name(f"{stem}.html")
 
 
 def _end(left_out: Sequence[LeftOut]) -> None:

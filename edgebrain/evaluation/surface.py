@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
 # Pixels by which an outline may be off and still count as right: about the line that a person draws.
 TOLERANCE_PX = 2.0
@@ -53,6 +53,5 @@ def surface_figures(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, fl
 
 @cache
 def _library() -> Any:
-    if not installed():
-        raise MissingExtra("surface-distance", "bench", "the distance between outlines")
-    return import_module("surface_distance")
+    with importing("surface-distance", "bench", "the distance between outlines"):
+        return import_module("surface_distance")

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from edgebrain.errors import BadBundle, MissingExtra
+from edgebrain.errors import BadBundle
 from edgebrain.graph.operator import Operator
+from edgebrain.libraries import importing
 
-try:
+with importing("onnx", "onnx", "reading ONNX files"):
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-except ImportError as problem:
-    raise MissingExtra("onnx", "onnx", "reading ONNX files") from problem
 
 # Place of activation and weights among an operator's inputs.
 WEIGHTED = {

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebrain.errors import BadBundle, MissingExtra
+from edgebrain.errors import BadBundle
 from edgebrain.graph.operator import EIGHT_BIT, Operator
+from edgebrain.libraries import importing
 
-try:
+with importing("openvino", "openvino", "reading OpenVINO files"):
     import openvino
-except ImportError as problem:
-    raise MissingExtra("openvino", "openvino", "reading OpenVINO files") from problem
 
 WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
 BORDER = ("Constant", "Parameter", "Result")

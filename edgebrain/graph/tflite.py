@@ -6,13 +6,12 @@ import struct
 from math import prod
 from typing import Any
 
-from edgebrain.errors import BadBundle, MissingExtra
+from edgebrain.errors import BadBundle
 from edgebrain.graph.operator import Operator
+from edgebrain.libraries import importing
 
-try:
+with importing("ai-edge-litert", "edge", "reading TFLite files"):
     from ai_edge_litert import schema_py_generated as schema
-except ImportError as problem:
-    raise MissingExtra("ai_edge_litert", "edge", "reading TFLite files") from problem
 
 __all__ = ["TYPES", "operators", "schema"]
 

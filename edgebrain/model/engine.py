@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebrain.bundle import Bundle
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 from edgebrain.model.network import WEIGHTS, build, load_weights
 from edgebrain.model.spec import UNetSpec
 from edgebrain.runtime.engines.ports import fell_back, known_device
@@ -53,10 +53,8 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    try:
+    with importing("keras", "train", "a float Keras bundle"):
         import keras
-    except ImportError as problem:
-        raise MissingExtra("keras", "train", "a float Keras bundle") from problem
     known_device("keras", device, ("cpu", "gpu"))
     model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=bundle.input.shape[0])
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))

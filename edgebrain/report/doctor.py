@@ -25,14 +25,21 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
 
 def _extras(findings: Mapping[str, Any]) -> Iterator[str]:
     for extra in findings["extras"]:
-        state = "installed" if extra["installed"] else "missing  "
+        state = "BROKEN   " if extra["broken"] else "installed" if extra["installed"] else "missing  "
         yield f"{extra['name']:<15} {state}  {extra['adds']}"
+        for name in extra["broken"]:
+            yield from _indented(f"{name}: {findings['broken'][name]['reason']}")
+            yield from _indented(f"-> {findings['broken'][name]['cure']}")
         if extra["install"]:
             yield f"{'':<15} -> {extra['install']}"
 
 
+def _indented(text: str) -> list[str]:
+    return wrap(text, 80, initial_indent=" " * 16, subsequent_indent=" " * 18, break_long_words=False)
+
+
 def _targets(findings: Mapping[str, Any]) -> Iterator[str]:
     for target, formats in findings["targets"].items():
-        yield f"target {target}: runs {', '.join(formats) or 'nothing yet: install an extra above'}"
+        yield f"target {target}: runs {', '.join(formats) or 'nothing yet: install or mend an extra above'}"
     for target, what in findings["lacking"].items():
         yield from wrap(f"target {target}: {what}", 80, subsequent_indent="  ", break_long_words=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
 
 def confusion_png(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> bytes:
@@ -14,10 +14,8 @@ def confusion_png(matrix: Sequence[Sequence[int]], classes: Sequence[str], title
     Args: matrix: (classes, classes) counts, rows true, columns predicted.
     Raises MissingExtra: matplotlib is not installed.
     """
-    try:
+    with importing("matplotlib", "train", "the confusion matrix's picture"):
         from matplotlib.figure import Figure
-    except ImportError as problem:
-        raise MissingExtra("matplotlib", "train", "the confusion matrix's picture") from problem
     names = [name.replace("_", " ") for name in classes]
     shares = [[cell / max(1, sum(row)) for cell in row] for row in matrix]
     figure = Figure(figsize=(5.6, 4.8), layout="constrained")

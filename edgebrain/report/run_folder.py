@@ -12,7 +12,7 @@ from typing import Any
 
 from edgebrain.bundle import MANIFEST
 from edgebrain.errors import BadReport, EdgebrainError
-from edgebrain.files import read_json
+from edgebrain.files import newest_name, read_json
 from edgebrain.report.source import Source
 from edgebrain.runs import read_run
 
@@ -58,7 +58,7 @@ def layers(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
     """What `edgebrain explain` found of a bundle, if it is of this very bundle."""
     folder = source.bundle_folder(row) or Path(row["path"])
     line = f"edgebrain explain {folder}"
-    file = source.run / EXPLAINED / f"{folder.name}.json" if source.run else None
+    file = newest_name(source.run / EXPLAINED / f"{folder.name}.json") if source.run else None
     if file is None or not file.is_file():
         return {"bundle": row["bundle"], "missing": missing("the layers were not explained yet", line)}
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from edgebrain.bench.schema import read_report
 from edgebrain.bundle import MANIFEST, find_bundles
 from edgebrain.errors import BadReport, BadRun, EdgebrainError
-from edgebrain.files import sha256_file
+from edgebrain.files import newest_name, sha256_file
 from edgebrain.runs import RUN_FILE, run_of
 
 BENCH = "bench.json"
@@ -86,9 +86,10 @@ def _run_that_holds(rows: Sequence[Mapping[str, Any]], file: Path) -> Path | Non
 def _bench_of(run: Path) -> Path:
     if not (run / RUN_FILE).is_file():
         raise BadRun(f"{run}: is not a run (no {RUN_FILE})", "name a run, or a file of `edgebrain bench --json`")
-    if not (run / BENCH).is_file():
+    newest = newest_name(run / BENCH)
+    if newest is None:
         raise BadRun(f"{run}: holds no {BENCH}, so there is nothing to report", f"edgebrain bench {run}")
-    return run / BENCH
+    return newest
 
 
 def _is(folder: Path, manifest_sha256: str) -> bool:

@@ -1,4 +1,8 @@
-"""What is installed here, what each missing extra would add, and which engines and targets can run."""
+"""What is installed here and works, what each missing extra would add, and which engines and targets can run.
+
+What is installed is tried, not only looked for: each library is imported, and each engine computes one operator, in a
+child process.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 
 from edgebrain.runtime.engines import COMPILED_FOR, LIBRARIES, READERS, installed
 from edgebrain.runtime.environment import environment
+from edgebrain.runtime.probe import ENGINES, Progress, try_out
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,13 @@ class Extra:
 
     @property
     def missing(self) -> list[str]:
-        """The modules that cannot be imported here; looked for, not imported."""
+        """The modules that are not installed here; looked for, not imported."""
         return [module for module in self.modules if find_spec(module) is None]
 
 
 EXTRAS = (
     Extra("edge", ("ai_edge_litert", "cv2"), "predict and bench TFLite bundles"),
-    Extra("tflite-runtime", ("tflite_runtime", "cv2"), "the same on devices with Python 3.11 or older and NumPy 1"),
+    Extra("tflite-runtime", ("tflite_runtime", "cv2"), "the same with Python 3.11 or older and NumPy 1"),
     Extra("openvino", ("openvino", "cv2"), "predict and bench OpenVINO bundles"),
     Extra("onnx", ("onnx", "onnxruntime", "cv2"), "predict and bench ONNX bundles"),
     Extra("data", ("cv2", "scipy"), "read data sets, write the phantom set"),
@@ -42,31 +47,49 @@ EXTRAS = (
 )
 # Extras that replace one another: who has one is not told to install the other.
 ALTERNATIVES = {"tflite-runtime": "edge"}
+MISSING = ("not installed", "")
 
 
-def diagnose(targets: Sequence[str], lacking: Mapping[str, str]) -> dict[str, Any]:
+Broken = Mapping[str, tuple[str, str]]
+
+
+def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress | None = None) -> dict[str, Any]:
     """Facts for `edgebrain doctor`.
 
     Args: targets: names of the targets that can be started here. lacking: name -> what is missing, for the others.
-    Returns: environment; extras, each with installed, missing modules, what it adds and the pip line; engines, name ->
-    installed; targets, name -> the formats that can run there; lacking.
+    progress: called with libraries tried and libraries in all.
+    Returns: environment; extras, each with installed (and working), missing and broken modules, what it adds and the
+    pip line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
+    targets, name -> the formats that can run there; lacking.
     """
-    formats = [name for name, readers in READERS.items() if any(map(installed, readers))]
+    engines = [name for name in LIBRARIES if installed(name) and name in ENGINES]
+    modules = sorted({module for extra in EXTRAS for module in extra.modules} - {m for e in EXTRAS for m in e.missing})
+    tried = try_out([*modules, *(f"engine:{name}" for name in engines)], progress)
+    broken = {name.removeprefix("engine:"): problem for name, problem in tried.items() if problem}
+    works = {name: tried.get(f"engine:{name}", MISSING) is None for name in LIBRARIES}
+    works["edgetpu"] = installed("edgetpu") and LIBRARIES["edgetpu"].module not in broken
+    # Without OpenCV no picture is read, whatever the engines can do.
+    if "cv2" not in modules or "cv2" in broken:
+        works = dict.fromkeys(works, False)
+    formats = [name for name, readers in READERS.items() if any(works[reader] for reader in readers)]
     run_by = {target: [name for name in formats if COMPILED_FOR.get(name, "cpu") == target] for target in targets}
     return {
         "environment": environment(),
-        "extras": [_extra(extra) for extra in EXTRAS],
-        "engines": {name: installed(name) for name in LIBRARIES},
+        "extras": [_extra(extra, broken) for extra in EXTRAS],
+        "engines": works,
+        "broken": {name: {"reason": reason, "cure": cure} for name, (reason, cure) in broken.items()},
         "targets": run_by,
         "lacking": dict(lacking),
     }
 
 
-def _extra(extra: Extra) -> dict[str, Any]:
+def _extra(extra: Extra, broken: Broken) -> dict[str, Any]:
+    engines = [name for name, library in LIBRARIES.items() if library.module in extra.modules]
     return {
         "name": extra.name,
         "installed": not extra.missing,
         "missing": extra.missing,
+        "broken": [name for name in dict.fromkeys((*extra.modules, *engines)) if name in broken],
         "adds": extra.adds,
         "install": _install(extra),
     }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
-try:
+with importing("opencv-python-headless", "edge", "reading pictures"):
     import cv2
-except ImportError as problem:
-    raise MissingExtra("opencv-python-headless", "edge", "reading pictures") from problem
 
 # Its own log would stand beside our error on the terminal, with a traceback of C++ in it.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

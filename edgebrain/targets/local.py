@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import edgebrain
 from edgebrain.bundle import Bundle
-from edgebrain.errors import EdgebrainError, MissingExtra, TargetFailed
-from edgebrain.runtime.engines import COMPILED_FOR, LIBRARIES, READERS, installed
-from edgebrain.runtime.engines.libedgetpu import Hold, try_out
+from edgebrain.errors import TargetFailed
+from edgebrain.runtime.engines import COMPILED_FOR, READERS, installed
+from edgebrain.runtime.engines.libedgetpu import coral_lacks
 from edgebrain.targets.slices import LISTING, Slice, write_listing
 
 # Formats that an engine computes on a device; the engines refuse what fell back to the CPU, and tell NVIDIA from Intel.
@@ -73,18 +73,6 @@ def open_target(name: str) -> LocalTarget:
     if name == "coral" and (problem := coral_lacks()) is not None:
         raise TargetFailed(f"{name}: {problem.message}", problem.hint)
     return LocalTarget(name) if name == "cpu" else LocalTarget(name, here=False, device=name, where=f" on {name}")
-
-
-def coral_lacks() -> EdgebrainError | None:
-    """What is missing for a Coral Edge TPU on this machine; None where one was opened, in a child process."""
-    if not installed("edgetpu"):
-        return MissingExtra(*LIBRARIES["edgetpu"], "an Edge TPU")
-    try:
-        with Hold():
-            try_out()
-    except EdgebrainError as problem:
-        return problem
-    return None
 
 
 def start() -> subprocess.Popen[bytes]:

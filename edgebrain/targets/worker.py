@@ -186,6 +186,6 @@ def _how(code: int | None) -> str:
 def _error(answer: dict[str, Any]) -> EdgebrainError:
     """The worker's error, in its own class where that takes message and hint."""
     kind = getattr(errors, str(answer.get("kind")), EdgebrainError)
-    if not (isinstance(kind, type) and issubclass(kind, EdgebrainError)) or kind is errors.MissingExtra:
+    if not (isinstance(kind, type) and issubclass(kind, EdgebrainError)) or issubclass(kind, errors.MissingExtra):
         kind = EdgebrainError
     return kind(str(answer["error"]), str(answer.get("hint", "")))

@@ -6,19 +6,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
 
 class EventWriter:
     """One scalar a figure and epoch. Raises MissingExtra when TensorBoard is not installed."""
 
     def __init__(self, folder: Path) -> None:
-        try:
+        with importing("tensorboard", "tensorboard", "--tensorboard"):
             from tensorboard.compat.proto.event_pb2 import Event
             from tensorboard.compat.proto.summary_pb2 import Summary
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as problem:
-            raise MissingExtra("tensorboard", "tensorboard", "--tensorboard") from problem
         self._event, self._summary = Event, Summary
         self._writer = EventFileWriter(str(folder))
 

@@ -85,7 +85,7 @@ def test_max_dice_drop_is_the_margin_of_the_mean_dice(run: Path, monkeypatch: py
     spoilt(monkeypatch, 0.9)
     bundle = str(run / "bundles" / "tflite-int8")
     for margin, outcome in (("0.5", "PASS"), ("0.01", "FAIL")):
-        code_of(bundle, "--max-dice-drop", margin, "--json", "kept.json")
+        code_of(bundle, "--max-dice-drop", margin, "--json", "kept.json", "--force")
         dice = read_report(Path("kept.json"))["results"][1]["verdict"]["comparisons"][0]
         assert (dice["measure"], dice["margin"], dice["outcome"]) == ("dice", float(margin), outcome)
 
@@ -124,7 +124,7 @@ def test_two_reports_of_one_bundle_are_compared(run: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "tflite-int8 on cpu, 1 threads: " in said and "noise" in said
     assert {row["bundle"] for row in json.loads(Path("found.json").read_text())["rows"]} == {"float", "tflite-int8"}
-    assert code_of(bundle, "--queries", "192", "--max-images", "3", "--json", "b.json") == 0
+    assert code_of(bundle, "--queries", "192", "--max-images", "3", "--json", "b.json", "--force") == 0
     with pytest.raises(SystemExit) as caught:
         main(["compare", "a.json", "b.json"])
     assert caught.value.code == 1
@@ -158,24 +158,29 @@ def test_bad_input_is_one_line_with_a_way_out(
     assert "Traceback" not in said
 
 
-def test_an_older_report_is_replaced_and_any_other_file_is_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_replaces_another(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = str(run / "bundles" / "tflite-int8")
-    for _ in range(2):
-        assert code_of(bundle, "--json", "kept.json", "--max-images", "1") == 0
-    Path("notes.json").write_text("{}")
+    assert code_of(bundle, "--json", "kept.json", "--max-images", "1") == 0
+    first = (run / "bench.json").read_bytes()
+    assert code_of(bundle, "--max-images", "2") == 0
+    assert (run / "bench.json").read_bytes() == first
+    assert read_report(run / "bench-2.json")["data"]["slices"] == 2 and (run / "bench-2.md").is_file()
+    kept = Path("kept.json").read_bytes()
     capsys.readouterr()
-    assert code_of(bundle, "--json", "notes.json") == 1
-    assert "notes.json: already exists and is no report" in capsys.readouterr().err
-    assert Path("notes.json").read_text() == "{}"
+    assert code_of(bundle, "--json", "kept.json") == 1
+    assert "kept.json: already exists" in capsys.readouterr().err and Path("kept.json").read_bytes() == kept
+    assert not (run / "bench-3.json").exists(), "refused before anything is measured"
+    assert code_of(bundle, "--json", "kept.json", "--max-images", "1", "--force") == 0
+    assert Path("kept.json").read_bytes() != kept
 
 
 def test_the_figures_are_printed_even_where_the_report_cannot_be_written(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run / "bench.json").mkdir()
-    assert code_of(str(run / "bundles" / "tflite-int8"), "--max-images", "1") == 1
+    Path("plain").write_text("a file, and no folder")
+    assert code_of(str(run / "bundles" / "tflite-int8"), "--max-images", "1", "--json", "plain/x.json") == 1
     said = capsys.readouterr()
-    assert "Quality" in said.out and "bench.json: cannot be written" in said.err
+    assert "Quality" in said.out and "x.json: cannot be written" in said.err
 
 
 def test_ctrl_c_ends_the_workers_too(run: Path) -> None:

@@ -199,3 +199,18 @@ def test_a_bench_without_any_tumour_is_json_without_nan(discs: Path, capsys: pyt
     assert run(*words) == 1 and "not one slice of glioma can be used" in capsys.readouterr().err
     assert run(*words, "--allow-rejected") == 0
     assert json.loads(Path("bench.json").read_text())["results"][0]["dice"] is None
+
+
+def test_quantize_asks_again_only_where_the_run_was_not_allowed_to_lose_so_much(phantoms: Path) -> None:
+    from edgebrain.compression.source import open_run
+    from edgebrain.data.readers import open_dataset
+    from edgebrain.errors import BadData
+
+    change_masks(phantoms, larger, every=3)
+    assert train("--allow-rejected") == 0
+    data = json.loads(Path("run/run.json").read_text())["data"]
+    dataset = open_dataset(phantoms)
+    with pytest.raises(BadData, match="masks cannot be used"):
+        open_run(Path("run"), dataset, None, data["sha256"], lambda *_: None)
+    opened = open_run(Path("run"), dataset, None, data["sha256"], lambda *_: None, allow_rejected=True)
+    assert len(opened.gate_samples(4)) > 0 and len(opened.pack.rejected) == len(data["rejected"])

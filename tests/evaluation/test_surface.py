@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_one_empty_mask_is_the_largest_distance_and_two_are_none() -> None:
 
 def test_without_the_library_the_figures_are_not_known_and_the_rest_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surface, "installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "surface_distance", None)
     surface._library.cache_clear()
     with pytest.raises(MissingExtra, match="surface-distance is not installed"):
         surface_figures(square(1, 1, 5), square(2, 2, 5))

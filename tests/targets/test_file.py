@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgebrain.errors import BadTarget, TargetFailed
-from edgebrain.targets import TARGETS, find_target, local, refuse_doubles
+from edgebrain.runtime.engines import libedgetpu
+from edgebrain.targets import TARGETS, find_target, refuse_doubles
 from edgebrain.targets.file import TargetFile, from_login, load_file
 from edgebrain.targets.link import refusal
 
@@ -110,8 +111,8 @@ def test_a_coral_says_in_one_line_what_is_missing(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TargetFailed, match=r"coral: libnowhere\.so\.1: cannot be loaded") as caught:
         find_target("coral")
     assert "install libedgetpu" in caught.value.hint
-    monkeypatch.setattr(local, "installed", lambda name: False)
-    with pytest.raises(TargetFailed, match="coral: ai_edge_litert is not installed") as caught:
+    monkeypatch.setattr(libedgetpu, "installed", lambda name: False)
+    with pytest.raises(TargetFailed, match="coral: ai-edge-litert is not installed") as caught:
         find_target("coral")
     assert caught.value.hint == "pip install 'edgebrain[edge]'"
 

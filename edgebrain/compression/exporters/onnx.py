@@ -15,16 +15,14 @@ from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.saved_model import INPUT, signature_of
-from edgebrain.errors import MissingExtra
 from edgebrain.graph import Operator
 from edgebrain.graph import onnx as graph
+from edgebrain.libraries import importing
 from edgebrain.quiet import quiet
 
-try:
+with importing("onnx and onnxruntime", "onnx", "exporting ONNX"):
     import onnx
     from onnxruntime import quantization
-except ImportError as problem:
-    raise MissingExtra("onnx and onnxruntime", "onnx", "exporting ONNX") from problem
 
 OPSET = 18
 
@@ -56,10 +54,8 @@ def operators(contents: Mapping[str, bytes]) -> tuple[Operator, ...]:
 
 
 def _float_model(saved_model: Path, side: int) -> Any:
-    try:
+    with importing("tf2onnx", "compress", "exporting ONNX"):
         import tf2onnx
-    except ImportError as problem:
-        raise MissingExtra("tf2onnx", "compress", "exporting ONNX") from problem
     # A fixed TensorSpec: Keras' own ONNX export leaves the batch dynamic.
     signature = [tf.TensorSpec((1, side, side, 1), tf.float32, name=INPUT)]
     model, _ = tf2onnx.convert.from_function(signature_of(saved_model), signature, opset=OPSET)

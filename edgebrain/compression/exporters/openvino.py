@@ -13,17 +13,15 @@ import numpy as np
 from edgebrain.bundle import ROLES, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
-from edgebrain.errors import MissingExtra
 from edgebrain.graph import Operator
 from edgebrain.graph import openvino as graph
+from edgebrain.libraries import importing
 from edgebrain.quiet import quiet
 
-try:
+with importing("openvino", "openvino", "exporting OpenVINO"):
     import openvino as ov
     from openvino import opset13 as ops
     from openvino.preprocess import PrePostProcessor
-except ImportError as problem:
-    raise MissingExtra("openvino", "openvino", "exporting OpenVINO") from problem
 
 
 def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:
@@ -58,11 +56,9 @@ def written(model: Any, half: bool = False) -> dict[str, bytes]:
 
 
 def _quantized(model: Any, calibration: Calibration) -> Any:
-    try:
+    with importing("nncf", "compress", "INT8 OpenVINO"):
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-    except ImportError as problem:
-        raise MissingExtra("nncf", "compress", "INT8 OpenVINO") from problem
     # NNCF's defaults average each image's extremes and correct biases fast. The first cuts off half of what the dense
     # layers see (24 dB where the extremes of all images give 47), the second costs more classes than it saves.
     return nncf.quantize(

@@ -13,15 +13,13 @@ from edgebrain.bundle import ROLES, SOFTMAX, Port
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.flatbuffer import doubled_plainly, ends_in_scores, without_softmax
-from edgebrain.errors import MissingExtra
 from edgebrain.graph import Operator
 from edgebrain.graph import tflite as graph
+from edgebrain.libraries import importing
 from edgebrain.quiet import quiet
 
-try:
+with importing("ai-edge-litert", "edge", "exporting TFLite"):
     from ai_edge_litert.interpreter import Interpreter
-except ImportError as problem:
-    raise MissingExtra("ai-edge-litert", "edge", "exporting TFLite") from problem
 
 
 def export(saved_model: Path, side: int, precision: str, calibration: Calibration | None) -> Exported:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -16,10 +16,8 @@ def environment(escape: bool) -> Environment:
 
     Raises MissingExtra: Jinja2 is not installed.
     """
-    try:
+    with importing("jinja2", "bench", "the report's page"):
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as problem:
-        raise MissingExtra("jinja2", "bench", "the report's page") from problem
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=escape,

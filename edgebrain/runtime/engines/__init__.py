@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import EdgebrainError, MissingExtra
+from edgebrain.libraries import importing
 from edgebrain.runtime.engines.ports import for_slices, one_at_a_time
+from edgebrain.runtime.quiet import silent_stderr
 
 ENGINES: dict[str, str] = {
     "litert": "edgebrain.runtime.engines.litert",
@@ -23,14 +25,23 @@ ENGINES: dict[str, str] = {
     "edgetpu": "edgebrain.runtime.engines.edgetpu",
     "keras": "edgebrain.model.engine",
 }
-# The library that each engine imports, and the extra that installs it.
-LIBRARIES: dict[str, tuple[str, str]] = {
-    "litert": ("ai_edge_litert", "edge"),
-    "tflite": ("tflite_runtime", "tflite-runtime"),
-    "openvino": ("openvino", "openvino"),
-    "onnxruntime": ("onnxruntime", "onnx"),
-    "edgetpu": ("ai_edge_litert", "edge"),
-    "keras": ("keras", "train"),
+
+
+class Library(NamedTuple):
+    """What an engine computes with. module: imported by the engine. package: as pip calls it. extra: that brings it."""
+
+    module: str
+    package: str
+    extra: str
+
+
+LIBRARIES: dict[str, Library] = {
+    "litert": Library("ai_edge_litert", "ai-edge-litert", "edge"),
+    "tflite": Library("tflite_runtime", "tflite-runtime", "tflite-runtime"),
+    "openvino": Library("openvino", "openvino", "openvino"),
+    "onnxruntime": Library("onnxruntime", "onnxruntime", "onnx"),
+    "edgetpu": Library("ai_edge_litert", "ai-edge-litert", "edge"),
+    "keras": Library("keras", "keras", "train"),
 }
 # Engines that read a format, best first.
 READERS: dict[str, tuple[str, ...]] = {
@@ -58,7 +69,7 @@ class Engine(Protocol):
 
 def installed(name: str) -> bool:
     """Whether an engine's library can be imported; looks for it without importing it."""
-    return find_spec(LIBRARIES[name][0]) is not None
+    return find_spec(LIBRARIES[name].module) is not None
 
 
 def choose_engine(bundle: Bundle, name: str | None = None) -> str:
@@ -73,8 +84,8 @@ def choose_engine(bundle: Bundle, name: str | None = None) -> str:
         )
     chosen = name or next((reader for reader in readers if installed(reader)), readers[0])
     if not installed(chosen):
-        library, extra = LIBRARIES[chosen]
-        raise MissingExtra(library, extra, f"{bundle.path} ({bundle.format})")
+        library = LIBRARIES[chosen]
+        raise MissingExtra(library.package, library.extra, f"{bundle.path} ({bundle.format})")
     return chosen
 
 
@@ -84,13 +95,17 @@ def open_engine(
     """Import only the interpreter that this bundle needs, and load the verified bytes in it.
 
     device: else the one that the format is compiled for, or the CPU. slices: how many it answers in one call.
-    Raises EdgebrainError or MissingExtra as `choose_engine`; BadBundle: the file is no model, or is not as its manifest
-    says, or cannot answer so many slices in one call.
+    Raises EdgebrainError or MissingExtra as `choose_engine`. BrokenLibrary: the interpreter cannot be loaded.
+    BadBundle: the file is no model, or is not as its manifest says, or cannot answer so many slices in one call.
     """
     chosen = choose_engine(bundle, name)
     seen = bundle if slices == 1 else for_slices(bundle, slices)
     if slices > 1 and chosen not in TOGETHER:
         raise one_at_a_time(seen, chosen, "it is asked for one slice a call")
     place = device or COMPILED_FOR.get(bundle.format, "cpu")
-    engine: Engine = import_module(ENGINES[chosen]).load(seen, threads, place)
+    library = LIBRARIES[chosen]
+    # Libraries built for another NumPy print a page of traceback before they raise.
+    with importing(library.package, library.extra, f"{bundle.path} ({bundle.format})"), silent_stderr():
+        module = import_module(ENGINES[chosen])
+    engine: Engine = module.load(seen, threads, place)
     return engine

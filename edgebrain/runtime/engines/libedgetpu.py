@@ -16,8 +16,9 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgebrain.errors import EdgebrainError
-from edgebrain.runtime.engines import edgetpu_trial
+from edgebrain.errors import EdgebrainError, MissingExtra
+from edgebrain.runtime import engines
+from edgebrain.runtime.engines import edgetpu_trial, installed
 
 try:
     import fcntl
@@ -33,6 +34,19 @@ PAIRS = (
     "Google's libedgetpu 16.0 goes with TFLite up to 2.11.1; with ai-edge-litert 2 others run "
     "github.com/feranick/libedgetpu, release 16.0TF2.19.1-1"
 )
+
+
+def coral_lacks() -> EdgebrainError | None:
+    """What is missing for a Coral Edge TPU on this machine; None where one was opened, in a child process."""
+    if not installed("edgetpu"):
+        litert = engines.LIBRARIES["edgetpu"]
+        return MissingExtra(litert.package, litert.extra, "an Edge TPU")
+    try:
+        with Hold():
+            try_out()
+    except EdgebrainError as problem:
+        return problem
+    return None
 
 
 class Hold:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from edgebrain.errors import MissingExtra
+from edgebrain.libraries import importing
 
-try:
+with importing("onnx", "onnx", "answering several slices in one call"):
     import onnx
-except ImportError as problem:
-    raise MissingExtra("onnx", "onnx", "answering several slices in one call") from problem
 
 
 def with_slices(content: bytes, slices: int) -> bytes:

@@ -1,0 +1,181 @@
+"""Try libraries out in a child process: each is imported, and each engine computes one operator.
+
+A library may be installed and still not load, print pages, hang, or end the process (an instruction that the processor
+lacks). So this is the only way to say that it works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b85decode
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from edgebrain.libraries import cure, first_line
+
+# A cold import of a large framework takes a minute or two on a slow disk.
+PATIENCE_S = 300.0
+SIGNALS = {4: "SIGILL: an illegal instruction", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
+Progress = Callable[[int, int], None]
+
+# y = relu(x), float32 of shape (1, 4). tests/runtime/models/make_relu.py writes both.
+RELU_TFLITE = b85decode(
+    "7ytkOR7OlQ000gE7yuLi5C9AS2mk~C4gdfE6aWAKAOHXWC;$Ke<NyEw0{{R30RR912mk;81ONm81ONa41ONa4a%F6F000000RR915C8xG3;+}W5C9AS"
+    "2mk~C3;+NC5C8xGJOBUyKmY&$L;wH)0RR915C8xG000UA3;+NC2mk~C3IG5A2mk;83;+NC0RR910RR910RR91000000RR910RR910RR91000000ssI2"
+    "Gynhq1ONa4;Q#;s2mk;83;+NC0RR91c>n+a0ssI20RR911ONa43;+xO2mk;8000C43;+NC2mk;83;+NC0RR91cmMzZ0ssI20RR911ONa40RR915C8xG"
+    "3;+xO3jhEB000C43;+NC6951J0000J"
+)
+RELU_ONNX = b85decode("2naep3JeMXcoG45A_P)pY;_U@a%F6FS`!KZcoGf@3<v=d2nqrS0SW>L1Y#2k0eKP*3JeGV5(o+c2muNL2n0d|3IGrd")
+GIVEN, WANTED = [-2.0, -1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]
+
+
+def try_out(names: Sequence[str], progress: Progress | None = None) -> dict[str, tuple[str, str] | None]:
+    """Import modules and run engines, each in a child process that may die of it.
+
+    Args: names: modules to import, or `engine:NAME`. progress: called with things tried and things in all.
+    Returns: name -> None where it works; else the loader's own words and what usually helps.
+    """
+    found: dict[str, tuple[str, str] | None] = {}
+    while waiting := [name for name in names if name not in found]:
+        # The first is tried whatever happens to the child, so that this ends.
+        with _Child(waiting) as child:
+            for name in waiting:
+                answer = child.answer()
+                if answer is None:
+                    reason = child.reason()
+                    found[name] = (reason, cure(reason, _package(name)))
+                    break
+                found[name] = tuple(answer) if answer else None  # type: ignore[assignment]
+                if progress is not None:
+                    progress(len(found), len(names))
+    return found
+
+
+class _Child:
+    """A process that tries things out, one after the other, and prints a JSON line for each."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        command = [sys.executable, "-m", "edgebrain.runtime.probe", *names]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self._late = False
+        self._reader = Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def answer(self) -> list[str] | None:
+        """The next answer: empty where it worked, reason and cure where it did not; None where the child ended."""
+        try:
+            line = self._lines.get(timeout=PATIENCE_S)
+        except Empty:
+            self._late = True
+            return None
+        return json.loads(line) if line else None
+
+    def reason(self) -> str:
+        """Why there was no answer."""
+        if self._late:
+            return f"it did not answer within {PATIENCE_S:.0f} s"
+        code = self._process.wait()
+        return f"the process ended ({SIGNALS.get(-code, f'signal {-code}')})" if code < 0 else f"exit code {code}"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
+
+
+def _package(name: str) -> str:
+    """What pip calls the library behind a name, as far as a hint needs it."""
+    from edgebrain.runtime.engines import LIBRARIES
+
+    if name.startswith("engine:"):
+        return LIBRARIES[name.removeprefix("engine:")].package
+    known = {library.module: library.package for library in LIBRARIES.values()}
+    return {"cv2": "opencv-python-headless", **known}.get(name, name.split(".")[0].replace("_", "-"))
+
+
+def _try(name: str) -> list[str]:
+    """Reason and cure where a module does not load, or an engine computes something else; else nothing."""
+    try:
+        if name.startswith("engine:"):
+            answer = [float(value) for value in ENGINES[name.removeprefix("engine:")]()]
+            return [] if answer == WANTED else [f"relu({GIVEN}) gave {answer}", "choose another engine"]
+        import_module(name)
+    except BaseException as problem:  # a library may even raise SystemExit
+        reason = first_line(str(problem)) or type(problem).__name__
+        return [reason, cure(reason, _package(name))]
+    return []
+
+
+def _tflite(module: str) -> Any:
+    interpreter = import_module(module).Interpreter(model_content=RELU_TFLITE)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], _given())
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
+
+
+def _openvino() -> Any:
+    import openvino
+
+    compiled = openvino.Core().compile_model(openvino.Core().read_model(RELU_ONNX), "CPU")
+    return compiled(_given())[0].ravel()
+
+
+def _onnxruntime() -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(RELU_ONNX, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": _given()})[0].ravel()
+
+
+def _keras() -> Any:
+    ops = import_module("keras").ops
+    return ops.convert_to_numpy(ops.relu(_given())).ravel()
+
+
+def _given() -> Any:
+    import numpy as np
+
+    return np.array([GIVEN], dtype=np.float32)
+
+
+# Engine -> its answer to the one-operator model. Compiled models of an Edge TPU need the device.
+ENGINES: dict[str, Callable[[], Any]] = {
+    "litert": lambda: _tflite("ai_edge_litert.interpreter"),
+    "tflite": lambda: _tflite("tflite_runtime.interpreter"),
+    "openvino": _openvino,
+    "onnxruntime": _onnxruntime,
+    "keras": _keras,
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Try out what is named, and print an answer a line; what libraries print goes nowhere."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with os.fdopen(os.dup(1), "w") as answers:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        for name in names:
+            print(json.dumps(_try(name)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
