@@ -13,15 +13,22 @@ REFERENCE, NOT_JUDGED = "REFERENCE", "NOT JUDGED"
 
 
 def verdict_of(lane: Lane, root: Lane | None, suite: Suite) -> dict[str, Any]:
-    """outcome (PASS, FAIL, INCONCLUSIVE, REFERENCE or NOT JUDGED), reason (text or None), comparisons.
+    """outcome (PASS, FAIL, INCONCLUSIVE, REFERENCE or NOT JUDGED), reason (text or None), comparisons, same_answers
+    (slices with the root's mask and class, or None).
 
     root: the float root's lane; the lane itself where it is the root; None where the root is not here.
     """
     if root is None:
-        return {"outcome": NOT_JUDGED, "reason": "its float parent is not here", "comparisons": []}
+        return {
+            "outcome": NOT_JUDGED,
+            "reason": "its float parent is not here",
+            "comparisons": [],
+            "same_answers": None,
+        }
     if root is lane:
-        return {"outcome": REFERENCE, "reason": "the float root", "comparisons": []}
+        return {"outcome": REFERENCE, "reason": "the float root", "comparisons": [], "same_answers": None}
     found = judge_bundle(root.scores, lane.scores, suite.margins, suite.sampling).as_json()
+    found["same_answers"] = lane.answers_as(root)
     if lane.answers_alike:
         # A broken model can keep within a margin where its root is as poor.
         return {**found, "outcome": FAIL, "reason": "one and the same answer to every slice"}

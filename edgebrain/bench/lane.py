@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+
 from edgebrain.bench.noise import invalid_because, noise_of
 from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record, read
 from edgebrain.errors import AnswersDiffer, TargetFailed
 from edgebrain.evaluation.scores import ImageScore, score_image
+from edgebrain.files import sha256_bytes
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.latency import SETTLE, WARM_UP, summary_ms
 from edgebrain.runtime.worker import unpack_mask
@@ -31,7 +34,8 @@ class Lane:
 
     worker: None for a lane that only keeps what an earlier bench measured. opened: the worker's answer to `open`.
     blocks: its answers to `time`. timed_names: the slices that this worker was timed with. scores: one a slice scored.
-    outputs: hash of the raw outputs by slice name; both empty until scored. where: how errors name another machine.
+    outputs: hash of the raw outputs by slice name; both empty until scored. answers: hash of mask and class by slice
+    name; empty also for a lane of an older report. where: how errors name another machine.
     places: of the slices, by name, in the list that the worker holds. throughput: one a batch size, on a GPU.
     """
 
@@ -44,6 +48,7 @@ class Lane:
     timed_names: list[str] = field(default_factory=list)
     scores: list[ImageScore] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
     peak_rss_mib: float | None = None
     where: str = ""
     places: dict[str, int] = field(default_factory=dict)
@@ -74,7 +79,8 @@ class Lane:
                     f"{self._who}: {what} is not what it was when the bench began: {changed}",
                     "measure it anew, without --resume",
                 )
-        self.blocks, self.scores, self.outputs = list(kept.blocks), kept.scores, kept.outputs
+        self.blocks, self.scores = list(kept.blocks), kept.scores
+        self.outputs, self.answers = kept.outputs, kept.answers
 
     def close(self) -> None:
         """End the worker, and keep the most memory that it held."""
@@ -87,7 +93,10 @@ class Lane:
             self.refuse_skipped(len(answers), len(batch))
             for record, answer in zip(batch, answers, strict=True):
                 self.outputs[record.name] = answer["outputs_sha256"]
-                self.scores.append(self._judge(record, answer))
+                predicted = unpack_mask(answer["mask"])
+                self.scores.append(self._judge(record, predicted, answer["class_probabilities"]))
+                label = self.scores[-1].predicted
+                self.answers[record.name] = sha256_bytes(predicted.tobytes() + label.encode())
             told(len(self.scores))
 
     def time(self, records: Sequence[Record]) -> None:
@@ -102,6 +111,12 @@ class Lane:
     def answers_alike(self) -> bool:
         """Whether one and the same answer was given to different slices: cached, or a model that does not look."""
         return len(self.outputs) > 1 and len(set(self.outputs.values())) == 1
+
+    def answers_as(self, root: Lane) -> int | None:
+        """On how many slices mask and class are those of another lane; None where that is not known."""
+        if not self.answers or self.answers.keys() != root.answers.keys():
+            return None
+        return sum(root.answers[name] == sha256 for name, sha256 in self.answers.items())
 
     def same_outputs(self, outputs: dict[str, str]) -> bool:
         """Whether every timed query gave the raw outputs that the scored slices of that name gave."""
@@ -148,8 +163,8 @@ class Lane:
                 "a slice without an answer is neither timed nor scored: see the worker's engine",
             )
 
-    def _judge(self, record: Record, answer: dict[str, Any]) -> ImageScore:
-        predicted = unpack_mask(answer["mask"])
+    def _judge(self, record: Record, predicted: np.ndarray, class_probabilities: Sequence[float]) -> ImageScore:
+        """predicted: (H, W) bool, as answered."""
         header = read_header(read(record.image_path), str(record.image_path))
         if predicted.shape != (header.height, header.width):
             raise AnswersDiffer(
@@ -165,7 +180,7 @@ class Lane:
             self.bundle.classes,
             predicted,
             record.load_mask(predicted.shape),
-            answer["class_probabilities"],
+            class_probabilities,
         )
 
     def timing(self) -> dict[str, Any]:

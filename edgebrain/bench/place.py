@@ -223,7 +223,7 @@ class Place:
     def _share(self, lane: Lane) -> bool:
         first = self.first(lane.bundle)
         if not lane.scores and lane.same_outputs(first.outputs):
-            lane.scores, lane.outputs = first.scores, first.outputs
+            lane.scores, lane.outputs, lane.answers = first.scores, first.outputs, first.answers
         return bool(lane.scores)
 
     def _whole(self, slices: int) -> list[Lane]:

@@ -17,13 +17,15 @@ from edgebrain.errors import BadReport
 from edgebrain.evaluation.scores import ImageScore
 from edgebrain.evaluation.verdict import Margins, Sampling
 
+# Of one entry of a report's images: the scores, the hashes of the raw outputs, and of mask and class.
+Kept = tuple[list[ImageScore], dict[str, str], dict[str, str]]
 ANEW = "measure anew, without --resume"
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a bench is asked for. threads: empty for the targets' own. data: None for the run's own. slices: how many of
-    the side are taken, None for all."""
+    the side are taken, None for all. allow_rejected: however many of them cannot be used."""
 
     bundles: list[Path]
     targets: list[str]
@@ -33,6 +35,7 @@ class Asked:
     split: str
     slices: int | None
     suite: Suite
+    allow_rejected: bool = False
 
 
 def asked_for(bundles: Sequence[Path], targets: Sequence[str], threads: Sequence[int]) -> dict[str, Any]:
@@ -60,8 +63,11 @@ def asked_again(report: Mapping[str, Any], name: str) -> Asked:
         report["protocol"]["queries"],
         Path(report["data"]["path"]),
         report["data"]["split"],
-        report["data"]["slices"],
+        # Those that were left out were among the slices that were asked for.
+        report["data"]["slices"] + len(report["data"].get("rejected") or ()),
         Suite(suite["name"], Margins(**suite["margins"]), Sampling(**suite["sampling"]), suite["source"]),
+        # Whatever was left out, the slices are held against those that were measured on.
+        allow_rejected=True,
     )
 
 
@@ -79,7 +85,7 @@ def take_up(place: Place, earlier: Mapping[str, Any] | None, bundles: Sequence[B
     rows = [row for row in earlier["results"] if row["target"] == place.name]
     if not rows:
         return
-    scores: dict[int, tuple[list[ImageScore], dict[str, str]]] = {}
+    scores: dict[int, Kept] = {}
     place.lanes = [_lane(row, earlier, place, bundles, scores) for row in rows]
     place.rounds = max(len(lane.blocks) for lane in place.lanes)
     place.done = all(failure["target"] != place.name for failure in earlier["failures"])
@@ -94,7 +100,7 @@ def _lane(
     report: Mapping[str, Any],
     place: Place,
     bundles: Sequence[Bundle],
-    scores: dict[int, tuple[list[ImageScore], dict[str, str]]],
+    scores: dict[int, Kept],
 ) -> Lane:
     """scores: those read so far, by their place in the report: rows that share them go on sharing them."""
     bundle = next((one for one in bundles if one.manifest_sha256 == row["manifest_sha256"]), None)
@@ -103,8 +109,8 @@ def _lane(
     if row["images"] not in scores:
         entries = report["images"][row["images"]]["scores"]
         judged = [ImageScore.from_json(entry) for entry in entries]
-        scores[row["images"]] = judged, {entry["name"]: entry["outputs_sha256"] for entry in entries}
-    judged, outputs = scores[row["images"]]
+        scores[row["images"]] = judged, _by_name(entries, "outputs_sha256"), _by_name(entries, "answer_sha256")
+    judged, outputs, answers = scores[row["images"]]
     return Lane(
         bundle,
         row["threads"],
@@ -114,6 +120,12 @@ def _lane(
         blocks=list(row["blocks"]),
         scores=judged,
         outputs=outputs,
+        answers=answers,
         peak_rss_mib=row["peak_rss_mib"],
         throughput=list(row.get("throughput") or ()),
     )
+
+
+def _by_name(entries: Sequence[Mapping[str, Any]], key: str) -> dict[str, str]:
+    """A hash of each slice; none of those that an older report lacks."""
+    return {entry["name"]: entry[key] for entry in entries if key in entry}

@@ -220,7 +220,15 @@ def drop_of(root: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str,
 
 
 def _images(place: Place, lane: Lane) -> dict[str, Any]:
-    rows = [{**score.as_json(), "outputs_sha256": lane.outputs[score.name]} for score in lane.scores]
+    rows = [
+        {
+            **score.as_json(),
+            "outputs_sha256": lane.outputs[score.name],
+            # An older report, which this bench went on with, lacks them.
+            **({"answer_sha256": lane.answers[score.name]} if score.name in lane.answers else {}),
+        }
+        for score in lane.scores
+    ]
     return {
         "bundle": lane.bundle.name,
         "path": str(lane.bundle.path),

@@ -21,7 +21,18 @@ MAYBE = "number or null"
 AGAIN = "measure again with `edgebrain bench --json FILE`"
 
 # Added after this schema's first report: one that was written before reads as if it held null.
-LATER = ("throttled", "invalid", "environments", "failures", "emulated", "libc", "device_drop", "asked", "throughput")
+LATER = (
+    "throttled",
+    "invalid",
+    "environments",
+    "failures",
+    "emulated",
+    "libc",
+    "device_drop",
+    "asked",
+    "throughput",
+    "same_answers",
+)
 # name -> (type, meaning). A field may be added without a new schema number; none goes away or changes its meaning.
 REPORT = {
     "schema": (WHOLE, "version of this schema, 2"),
@@ -100,6 +111,13 @@ DATA = {
         "string or null",
         "SHA-256 over name, picture, mask, label, plane and group of each, which `--resume` asks again",
     ),
+    "mask_encoding": (
+        "object or null",
+        "how the masks are written: `name` (0/255, 0/1, ...), `above` (a pixel above it is lesion), `levels`; null "
+        "where no mask marks anything",
+    ),
+    "rejected": ("list or null", "slices of that side that cannot be used and were left out: `name`, `reason`"),
+    "left_out": ("string or null", "their number and the first reason in a sentence; null where nothing is left out"),
 }
 ASKED = {
     "bundles": (LIST, "bundles or folders, as they were named"),
@@ -180,6 +198,10 @@ VERDICT = {
     "outcome": (TEXT, "PASS, FAIL, INCONCLUSIVE; REFERENCE for the float root, NOT JUDGED where it is not here"),
     "reason": ("string or null", "where it does not follow from the comparisons"),
     "comparisons": (LIST, "one a question, see below; empty for REFERENCE and NOT JUDGED"),
+    "same_answers": (
+        "integer or null",
+        "slices on which mask and class are those of the float root, to the pixel; null where it is not here",
+    ),
 }
 COMPARISON = {
     "measure": (TEXT, "dice, accuracy, missed_tumours, healthy_marked, healthy_area, hd95_px or surface_dice"),

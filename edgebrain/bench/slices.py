@@ -9,7 +9,9 @@ from typing import Any
 
 from edgebrain.bench.leaks import refuse_seen
 from edgebrain.bundle import Bundle
+from edgebrain.data.masks import MIDDLE
 from edgebrain.data.readers import open_dataset
+from edgebrain.data.rejected import as_json, refuse_losses, sound
 from edgebrain.data.sample import Dataset, Record, read
 from edgebrain.data.split import SIDES, Split
 from edgebrain.errors import BadData
@@ -20,14 +22,21 @@ RUN_SPLIT = "the run's split"
 
 
 def choose_slices(
-    run: Path | None, data: Path | None, side: str, most: int | None = None, bundles: Sequence[Bundle] = ()
+    run: Path | None,
+    data: Path | None,
+    side: str,
+    most: int | None = None,
+    bundles: Sequence[Bundle] = (),
+    allow_rejected: bool = False,
 ) -> tuple[list[Record], dict[str, Any]]:
-    """The slices of a side, and what the report says of them.
+    """The slices of a side that can be used, and what the report says of them.
 
     Args: run: whose split and data are used; None for bundles that travel alone. data: instead of the run's data.
     side: train, val, test or all. most: take so many, evenly spread. bundles: those that the slices are to judge.
+    allow_rejected: go on where too many slices cannot be used; those are left out in any case, and named.
     The run's split counts where the data set holds all its slices; another data set is taken by its own folders.
-    Raises BadData: no data named, no slice on that side, an unknown side, or slices that a bundle was shaped by.
+    Raises BadData: no data named, no slice on that side, an unknown side, slices that a bundle was shaped by, or
+    no usable slice, a lost class or more than a tenth of the masks lost.
     """
     if run is None and data is None:
         raise BadData("which slices to measure on is not known: the bundle lies in no run", "pass --data FOLDER")
@@ -38,7 +47,9 @@ def choose_slices(
         raise BadData(
             f"{dataset.root}: holds no slice on the side {side!r}", f"use --split {', '.join((*SIDES, 'all'))}"
         )
-    chosen = spread(records, most or len(records))
+    listed = spread(records, most or len(records))
+    chosen, rejected = sound(listed)
+    refuse_losses(listed, rejected, dataset.root, allow_rejected and bool(chosen))
     refuse_seen(bundles, dataset, split if source == RUN_SPLIT else None, side, chosen)
     names = [record.name for record in chosen]
     facts = {
@@ -47,6 +58,8 @@ def choose_slices(
         "source": source,
         "slices": len(chosen),
         "names_sha256": sha256_json(names),
+        "mask_encoding": dataset.encoding.as_json(),
+        **as_json(rejected, len(listed), dataset.root),
     }
     return chosen, facts
 
@@ -62,6 +75,8 @@ def content_sha256(records: Sequence[Record]) -> str:
                 record.label,
                 record.plane,
                 record.group,
+                # Of masks of 0 and 255 nothing is added, as in reports from before others were read.
+                *([record.encoding.as_json()] if record.encoding.above != MIDDLE else []),
             ]
             for record in records
         ]

@@ -32,6 +32,9 @@ def bench(
         float | None, typer.Option(min=0.0, max=1.0, help="Margin of the mean Dice instead; 0.01 is one point.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
+    allow_rejected: Annotated[
+        bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
     resume: Annotated[
         Path | None,
@@ -64,11 +67,14 @@ def bench(
     else:
         declared = _suite(suite, max_dice_drop)
         asked = Asked(
-            _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared
-        )
+            _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared,
+            allow_rejected,
+        )  # fmt: skip
     run = run_of(asked.bundles[0])
     opened = [open_bundle(path) for path in asked.bundles]
-    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened)
+    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
+    if facts["left_out"]:
+        print(facts["left_out"], file=sys.stderr)
     facts["content_sha256"] = content_sha256(records)
     if earlier is not None:
         refuse_other_slices(earlier, facts, str(resume))

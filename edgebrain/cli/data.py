@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,9 +126,17 @@ def _lines(found: Summary) -> list[str]:
     return [
         f"sizes: {sizes or 'none could be read'}",
         f"masks: {found.masks} tumour slices with one, {len(found.missing_masks)} without",
+        found.encoding.describe(),
         *(f"  no mask: {name}" for name in found.missing_masks),
         f"unreadable: {len(found.unreadable)}",
         *(f"  {file}: {reason}" for file, reason in found.unreadable),
-        *([f"names that tell no class: {len(found.strays)}"] if found.strays else []),
-        *(f"  {file}" for file in found.strays),
+        *_named("masks that contradict the label", [f"{file}: {reason}" for file, reason in found.contradictions]),
+        *_named("names that tell no class", found.strays),
+        *_named("files that look like masks and belong to no picture", found.lone_masks),
+        *([f"{len(found.rejected)} of {found.slices} slices are left out by every command"] if found.rejected else []),
     ]
+
+
+def _named(title: str, lines: Sequence[str]) -> list[str]:
+    """A title with a count, and the lines below it; nothing where there are none."""
+    return [f"{title}: {len(lines)}", *(f"  {line}" for line in lines)] if lines else []

@@ -16,6 +16,9 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=1, help="Threads of the engine.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for the figures; RUN/evaluation/BUNDLE-SPLIT.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there too; - for stdout.")] = None,
+    allow_rejected: Annotated[
+        bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
+    ] = False,
 ) -> None:
     """Score a bundle on labelled slices at their own size: Dice, IoU, accuracy, F1, confusion.
 
@@ -25,6 +28,7 @@ def evaluate(
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import copying_line
+    from edgebrain.data.masks import MaskEncoding
     from edgebrain.files import canonical_json, write_bytes, write_json
     from edgebrain.report.evaluation import evaluation_text
     from edgebrain.report.plots import confusion_png
@@ -33,10 +37,10 @@ def evaluate(
     folder = bundle or newest_run() / "float"
     opened = open_bundle(folder)
     run = run_of(folder)
-    records, facts = choose_slices(run, data, split, bundles=[opened])
+    records, facts = choose_slices(run, data, split, bundles=[opened], allow_rejected=allow_rejected)
     with Bars() as bars:
         report = _scored(opened, records, facts, engine, threads, bars)
-        report["copying"] = _copying(run, facts, opened.input.shape[1])
+        report["copying"] = _copying(run, facts, [record.name for record in records], opened.input.shape[1])
     place = out or (run or Path()) / "evaluation" / f"{folder.name}-{split}"
     summary = report["summary"]
     picture = confusion_png(summary["confusion"], summary["classes"], f"{opened.name}, {split}")
@@ -48,14 +52,20 @@ def evaluate(
     if json_file is not None:
         write_json(json_file, report)
     print(f"{opened.name} on {facts['path']}, {split} side ({facts['source']})")
+    print(MaskEncoding.from_json(facts["mask_encoding"]).describe())
+    if facts["left_out"]:
+        print(facts["left_out"])
     print(evaluation_text(report))
     if report["copying"] is not None:
         print(copying_line(report["copying"]))
     print(f"{place}: evaluation.json, confusion.png")
 
 
-def _copying(run: Path | None, facts: dict[str, Any], side: int) -> dict[str, Any] | None:
-    """What copying the nearest training slice scores on the same slices; None where no training side is known."""
+def _copying(run: Path | None, facts: dict[str, Any], judged: list[str], side: int) -> dict[str, Any] | None:
+    """What copying the nearest training slice scores on the same slices; None where no training side is known.
+
+    judged: names of the slices that were scored.
+    """
     from edgebrain.data.audit.leakage import copy_baselines
     from edgebrain.data.pack import open_pack
     from edgebrain.data.readers import open_dataset
@@ -65,34 +75,29 @@ def _copying(run: Path | None, facts: dict[str, Any], side: int) -> dict[str, An
         return None
     split = Split.read(run / "split.json")
     pack = open_pack(open_dataset(Path(facts["path"])), side)
-    train, judged = (pack.index(split.names_of(name)) for name in ("train", facts["split"]))
-    return copy_baselines(pack, train, judged)[0].as_json()
+    # Masks may have been broken since the run was started: what cannot be used has nothing to copy.
+    known = set(pack.names)
+    train = [name for name in split.names_of("train") if name in known]
+    return copy_baselines(pack, pack.index(train), pack.index(judged))[0].as_json() if train else None
 
 
 def _scored(
     bundle: Any, records: list[Any], facts: dict[str, Any], engine: str | None, threads: int, bars: Any
 ) -> dict[str, Any]:
-    """The figures of a bundle, named as in a bench report, and its score on each slice; unreadable slices are named."""
+    """The figures of a bundle, named as in a bench report, and its score on each slice; what was left out is named."""
     if bundle.format == "keras":
         from edgebrain.cli.keras_ready import import_keras
 
         import_keras("a float Keras bundle")
-    from edgebrain.errors import BadData, BadImage
     from edgebrain.evaluation.score import score_session
     from edgebrain.evaluation.scores import by, summarise
     from edgebrain.runtime.session import open_session
 
     session = open_session(bundle, engine, threads)
-    scores, rejected = [], []
+    scores = []
     for done, record in enumerate(records, start=1):
-        try:
-            scores += score_session(session, [record.load()])
-        except BadImage as problem:
-            rejected.append({"name": record.name, "reason": problem.message})
-            bars.say(f"left out: {problem.message}")
+        scores += score_session(session, [record.load()])
         bars.show("scoring", done, len(records))
-    if not scores:
-        raise BadData("not one slice could be scored", f"see `edgebrain data summary {facts['path']}`")
     return {
         "schema": 1,
         "bundle": bundle.name,
@@ -106,5 +111,7 @@ def _scored(
         "by_class": {name: summarise(part, bundle.classes) for name, part in by(scores, "label").items()},
         "by_plane": {name: summarise(part, bundle.classes) for name, part in by(scores, "plane").items()},
         "images": [score.as_json() for score in scores],
-        "rejected": rejected,
+        "mask_encoding": facts["mask_encoding"],
+        "rejected": facts["rejected"],
+        "left_out": facts["left_out"],
     }

@@ -21,6 +21,9 @@ def quantize(
     data: Annotated[Path | None, typer.Option(help="The run's data, where it has moved.")] = None,
     out: Annotated[Path | None, typer.Option(help="Bundle folder; RUN/bundles when left out.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace bundles that are there.")] = False,
+    allow_rejected: Annotated[
+        bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
+    ] = False,
 ) -> None:
     """Compress a run's model and export it: TFLite, OpenVINO, ONNX.
 
@@ -29,6 +32,7 @@ def quantize(
     from edgebrain.cli.keras_ready import import_keras
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import open_run_data
+    from edgebrain.data.rejected import left_out
     from edgebrain.errors import EdgebrainError
     from edgebrain.recipe import check_quantize, load_quantize_recipe, replaced
     from edgebrain.runs import newest_run, read_run
@@ -48,7 +52,11 @@ def quantize(
         if run is None:
             bars.say(f"{folder}: the newest run")
         dataset = open_run_data(entry, data)
-        opened = open_run(folder, dataset, entry["data"]["groups"], entry["data"]["sha256"], bars.show)
+        # What was allowed when the run was trained is not asked again: the data are the same.
+        allowed = allow_rejected or bool(entry["data"].get("allow_rejected"))
+        opened = open_run(folder, dataset, entry["data"]["groups"], entry["data"]["sha256"], bars.show, allowed)
+        if told := left_out(opened.pack.rejected, len(dataset.records), dataset.root):
+            bars.say(told)
         outcomes = compress(opened, chosen, out or folder / "bundles", force, bars.show)
     print(f"{'bundle':<24} {'KiB':>7} {'int8 MACs':>9} {'val Dice':>9} {'float':>7} {'agree':>6}")
     for outcome in outcomes:

@@ -32,5 +32,10 @@ def open_run_data(run: dict[str, Any], data: Path | None) -> Dataset:
 
 def copying_line(figures: dict[str, Any]) -> str:
     """What copying the nearest training slice scores, as the line that stands beside a model's score."""
-    shown = {key: "-" if figures[key] is None else f"{figures[key]:.4f}" for key in ("dice", "accuracy")}
-    return f"copying the nearest training slice: Dice {shown['dice']}, class accuracy {shown['accuracy']}"
+    dice, accuracy = figure(figures["dice"]), figure(figures["accuracy"])
+    return f"copying the nearest training slice: Dice {dice}, class accuracy {accuracy}"
+
+
+def figure(value: float | None, decimals: int = 4) -> str:
+    """A figure with so many decimals; a hyphen where there is none."""
+    return "-" if value is None else f"{value:.{decimals}f}"

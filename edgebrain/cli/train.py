@@ -16,6 +16,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-N when left out.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files too.")] = False,
+    allow_rejected: Annotated[
+        bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
+    ] = False,
 ) -> None:
     """Train the U-Net and write a run folder with a float bundle.
 
@@ -44,7 +47,7 @@ def train(
         training = _training()
         listener = _Listener(bars, run / "tensorboard" if tensorboard else None)
         if resume is None:
-            training.start_run(chosen, dataset, groups, run, listener)
+            training.start_run(chosen, dataset, groups, run, listener, allow_rejected)
         bars.say(f"{run}: {chosen.name} on {dataset.root}")
         try:
             bundle = training.finish_run(run, dataset, listener)
@@ -84,25 +87,32 @@ class _Listener:
     def scoring(self, done: int, total: int) -> None:
         self._bars.show("scoring", done, total)
 
+    def say(self, line: str) -> None:
+        self._bars.say(line)
+
     def epoch(self, entry: dict[str, Any]) -> None:
+        from edgebrain.cli.sources import figure
+
         val = entry["val"]
         self._bars.say(
-            f"epoch {entry['epoch']:>3}  loss {entry['loss']:.3f}  val: loss {val['loss']:.3f}  Dice {val['dice']:.3f}"
-            f"  accuracy {val['accuracy']:.3f}  healthy marked {val['healthy_marked']:.3f}"
+            f"epoch {entry['epoch']:>3}  loss {entry['loss']:.3f}  val: loss {val['loss']:.3f}"
+            f"  Dice {figure(val['dice'], 3)}  accuracy {val['accuracy']:.3f}"
+            f"  healthy marked {figure(val['healthy_marked'], 3)}"
         )
         if self._writer is not None:
             self._writer.epoch(entry)
 
 
 def _print_outcome(run: Path, bundle: Path) -> None:
-    from edgebrain.cli.sources import copying_line
+    from edgebrain.cli.sources import copying_line, figure
     from edgebrain.errors import BadRun
     from edgebrain.files import read_json
 
     scores = read_json(bundle / "scores.json", BadRun)
     figures = scores["summary"]
     print(f"{bundle}: validation, native resolution:", end=" ")
-    print(f"Dice {figures['dice']:.4f}, IoU {figures['iou']:.4f}, class accuracy {figures['accuracy']:.4f},", end=" ")
-    print(f"healthy slices marked {figures['healthy_marked']:.3f}")
+    print(f"Dice {figure(figures['dice'])}, IoU {figure(figures['iou'])},", end=" ")
+    print(f"class accuracy {figure(figures['accuracy'])},", end=" ")
+    print(f"healthy slices marked {figure(figures['healthy_marked'], 3)}")
     print(copying_line(scores["copying"]))
     print(f"{run / 'curves.png'}: curves\nnext: edgebrain quantize {run} --int8")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebrain.data.pack import Pack, open_pack
+from edgebrain.data.rejected import refuse_losses
 from edgebrain.data.sample import Dataset, Sample
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun
@@ -33,8 +34,18 @@ class Run:
         return [record.load() for record in self.dataset.named(chosen)]
 
 
-def open_run(path: Path, dataset: Dataset, groups: str | None, data_sha256: str, progress: Progress) -> Run:
-    """Open a finished run. Raises BadRun: unfinished, or the data are not the run's."""
+def open_run(
+    path: Path,
+    dataset: Dataset,
+    groups: str | None,
+    data_sha256: str,
+    progress: Progress,
+    allow_rejected: bool = False,
+) -> Run:
+    """Open a finished run. allow_rejected: however many slices of its data cannot be used.
+
+    Raises BadRun: unfinished, or the data are not the run's. BadData: a class or a tenth of the masks is lost.
+    """
     if not (path / "float").is_dir():
         raise BadRun(f"{path}: has no float bundle yet", f"finish it with `edgebrain train --resume {path}`")
     recipe = load_train_recipe(str(path / "recipe.toml"))
@@ -43,4 +54,5 @@ def open_run(path: Path, dataset: Dataset, groups: str | None, data_sha256: str,
         raise BadRun(
             f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data"
         )
+    refuse_losses(dataset.records, pack.rejected, dataset.root, allow_rejected)
     return Run(path, recipe, dataset, groups, pack, Split.read(path / "split.json"))

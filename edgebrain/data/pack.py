@@ -1,6 +1,6 @@
 """A data set decoded once: slices and soft masks at the network's size, memory-mapped from the user's cache folder.
 
-    CACHE/pack-v1-KEY/
+    CACHE/pack-v2-KEY/
       images.npy    (N, side, side) uint8
       masks.npy     (N, side, side) uint8, share of each pixel's area that is lesion, 255 is all of it
       pack.json     names, labels, planes, folders, hashes, and what was left out for which reason
@@ -24,14 +24,13 @@ import numpy as np
 from edgebrain.cache import cache_folder
 from edgebrain.data.groups import SIDE as GROUPS_SIDE
 from edgebrain.data.groups import groups_from_images
-from edgebrain.data.sample import HEALTHY, Dataset, Record, read
+from edgebrain.data.sample import Dataset, Record
 from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadData, BadImage, CannotWrite
-from edgebrain.files import read_json, sha256_bytes, sha256_json, whole_folder, write_json
-from edgebrain.runtime.image import decode
+from edgebrain.files import read_json, sha256_json, whole_folder, write_json
 from edgebrain.runtime.transform import shrink
 
-VERSION = 1
+VERSION = 2
 THREADS = 2
 AHEAD = 64
 PACK_FILE, GROUPS_FILE = "pack.json", "groups.json"
@@ -88,9 +87,8 @@ class _Slice:
 def open_pack(dataset: Dataset, side: int = 128, progress: Progress | None = None) -> Pack:
     """The pack of a data set: the one on disk, or a new one.
 
-    A slice that cannot be read, whose mask is of another size, or whose mask contradicts its label is left out and
-    named in `rejected`. side: pixels. progress: called with slices done and slices in all.
-    Groups that the data set does not give are computed from the images.
+    A slice that `Record.load` refuses is left out and named in `rejected`. side: pixels. progress: called with slices
+    done and slices in all. Groups that the data set does not give are computed from the images.
 
     Raises BadData: no slice can be used. CannotWrite: the cache folder refuses.
     """
@@ -121,9 +119,14 @@ def open_pack(dataset: Dataset, side: int = 128, progress: Progress | None = Non
 
 
 def _key(dataset: Dataset, side: int) -> str:
-    files = [path for record in dataset.records for path in (record.image_path, record.mask_path) if path]
+    files = [
+        path
+        for record in dataset.records
+        for path in (record.image_path, record.mask_path, *record.other_masks)
+        if path
+    ]
     state = [[str(path.relative_to(dataset.root)), *_size_and_time(path)] for path in files]
-    return sha256_json([VERSION, dataset.kind, side, state])[:24]
+    return sha256_json([VERSION, dataset.kind, side, dataset.encoding.as_json(), state])[:24]
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
@@ -213,29 +216,11 @@ def _slices(records: Sequence[Record], side: int) -> Iterator[_Slice]:
 
 def _read(record: Record, side: int) -> _Slice:
     try:
-        image_bytes = read(record.image_path)
-        image = decode(image_bytes, str(record.image_path))
-        mask_bytes = read(record.mask_path) if record.mask_path else b""
-        mask = record.load_mask(image.shape)
+        sample = record.load()
     except BadImage as problem:
         return _Slice(record, reason=problem.message)
-    reason = _contradiction(record, mask)
-    if mask is None or reason:
-        return _Slice(record, reason=reason)
-    soft = shrink(mask.astype(np.uint8) * 255, side, side)
-    hashes = sha256_bytes(image_bytes), sha256_bytes(mask_bytes) if mask_bytes else ""
-    return _Slice(record, shrink(image, side, side), soft, *hashes)
-
-
-def _contradiction(record: Record, mask: np.ndarray | None) -> str:
-    """Why label and mask do not go together; empty where they do."""
-    if mask is None:
-        return f"{record.image_path}: a {record.label} slice without mask"
-    if record.label == HEALTHY and mask.any():
-        return f"{record.mask_path}: a lesion in a slice that is labelled {HEALTHY}"
-    if record.label != HEALTHY and not mask.any():
-        return f"{record.mask_path}: an empty mask for a {record.label} slice"
-    return ""
+    soft = shrink(sample.mask.astype(np.uint8) * 255, side, side)
+    return _Slice(record, shrink(sample.image, side, side), soft, sample.image_sha256, sample.mask_sha256)
 
 
 def _groups(folder: Path, dataset: Dataset, names: Sequence[str], images: np.ndarray) -> tuple[str, ...]:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.bundle import CLASSES
-from edgebrain.data.readers import scan, strays
-from edgebrain.data.sample import HEALTHY, PLANES, Record, read
+from edgebrain.data.masks import MaskEncoding
+from edgebrain.data.pairing import closed_folders
+from edgebrain.data.readers import lone_masks, scan, strays
+from edgebrain.data.rejected import as_json
+from edgebrain.data.sample import HEALTHY, PLANES, Dataset, Record, read
 from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadImage
 from edgebrain.runtime.image import decode
@@ -24,9 +27,12 @@ class Summary:
     """What was found.
 
     counts: (folder, class, plane) -> slices, readable or not; folder is "all" where the layout has no sides.
-    sizes: "WIDTHxHEIGHT" of readable images -> slices, the most frequent first. masks: tumour slices with a readable
-    mask. missing_masks: names of tumour slices without one. unreadable: (path, reason) of images and masks that cannot
-    be used. strays: image files whose names do not tell what they are.
+    sizes: "WIDTHxHEIGHT" of readable images -> slices, the most frequent first. masks: tumour slices with a mask that
+    can be used. missing_masks: names of tumour slices without one. unreadable: (path, reason) of images and masks that
+    cannot be used, and of folders that cannot be opened. contradictions: (path, reason) of masks that do not go with
+    the label: empty ones of tumours, lesions in healthy slices. rejected: (name, reason) of each slice that is left out
+    for any of these. encoding: how masks are written. strays: image files whose names do not tell what they are.
+    lone_masks: files that look like masks and belong to no picture.
     """
 
     root: Path
@@ -36,7 +42,11 @@ class Summary:
     masks: int
     missing_masks: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
+    contradictions: tuple[tuple[str, str], ...]
+    rejected: tuple[tuple[str, str], ...]
+    encoding: MaskEncoding
     strays: tuple[str, ...]
+    lone_masks: tuple[str, ...]
 
     @property
     def slices(self) -> int:
@@ -69,8 +79,12 @@ class Summary:
             "sizes": self.sizes,
             "masks": self.masks,
             "missing_masks": list(self.missing_masks),
+            "mask_encoding": self.encoding.as_json(),
             "unreadable": [{"file": file, "reason": reason} for file, reason in self.unreadable],
+            "contradictions": [{"file": file, "reason": reason} for file, reason in self.contradictions],
+            **as_json(self.rejected, self.slices, self.root),
             "strays": list(self.strays),
+            "lone_masks": list(self.lone_masks),
         }
 
 
@@ -86,48 +100,61 @@ def summarise(path: Path, progress: Callable[[int, int], None] | None = None) ->
             found.append(one)
             if progress is not None:
                 progress(len(found), len(dataset.records))
-    return _summary(dataset.root, dataset.kind, dataset.records, found, strays(dataset))
+    return _summary(dataset, found)
 
 
 @dataclass(frozen=True)
 class _Look:
-    """size: "WIDTHxHEIGHT", empty for an unreadable image. problems: (path, reason)."""
+    """size: "WIDTHxHEIGHT", empty for an unreadable image. broken, contradiction: (path, reason), or None. reason: why
+    the slice is left out, or empty."""
 
-    size: str
-    has_mask: bool
-    problems: tuple[tuple[str, str], ...]
+    size: str = ""
+    has_mask: bool = False
+    broken: tuple[str, str] | None = None
+    contradiction: tuple[str, str] | None = None
+    reason: str = ""
 
 
 def _look(record: Record) -> _Look:
+    """The parts of `Record.load` one by one, so that a picture still has a size where its mask is broken."""
     try:
         image = decode(read(record.image_path), str(record.image_path))
     except BadImage as problem:
-        return _Look("", False, ((str(record.image_path), _reason(problem, record.image_path)),))
+        return _Look(broken=_named(problem.message, record.image_path), reason=problem.message)
     size = f"{image.shape[1]}x{image.shape[0]}"
     try:
         mask = record.load_mask(image.shape)
     except BadImage as problem:
         assert record.mask_path is not None
-        return _Look(size, False, ((str(record.mask_path), _reason(problem, record.mask_path)),))
-    return _Look(size, record.label != HEALTHY and mask is not None, ())
+        return _Look(size, broken=_named(problem.message, record.mask_path), reason=problem.message)
+    reason = record.contradiction(mask)
+    if reason and record.mask_path is not None:
+        return _Look(size, contradiction=_named(reason, record.mask_path), reason=reason)
+    return _Look(size, record.label != HEALTHY and mask is not None, reason=reason)
 
 
-def _reason(problem: BadImage, path: Path) -> str:
-    return problem.message.removeprefix(f"{path}: ")
+def _named(message: str, path: Path) -> tuple[str, str]:
+    return str(path), message.removeprefix(f"{path}: ")
 
 
-def _summary(
-    root: Path, kind: str, records: Sequence[Record], found: Sequence[_Look], stray: Sequence[Path]
-) -> Summary:
+def _summary(dataset: Dataset, found: Sequence[_Look]) -> Summary:
+    records = dataset.records
     counts = Counter((record.folder or "all", record.label, record.plane) for record in records)
     sizes = Counter(look.size for look in found if look.size)
     return Summary(
-        root=root,
-        kind=kind,
+        root=dataset.root,
+        kind=dataset.kind,
         counts=dict(sorted(counts.items())),
         sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         masks=sum(look.has_mask for look in found),
-        missing_masks=tuple(r.name for r in records if r.mask_path is None and r.label != HEALTHY),
-        unreadable=tuple(problem for look in found for problem in look.problems),
-        strays=tuple(str(path) for path in stray),
+        missing_masks=tuple(r.name for r in records if r.mask_path is None and r.needs_mask),
+        unreadable=(
+            *((str(path), reason) for path, reason in closed_folders(dataset.root)),
+            *(look.broken for look in found if look.broken),
+        ),
+        contradictions=tuple(look.contradiction for look in found if look.contradiction),
+        rejected=tuple((r.name, look.reason) for r, look in zip(records, found, strict=True) if look.reason),
+        encoding=dataset.encoding,
+        strays=tuple(str(path) for path in strays(dataset)),
+        lone_masks=tuple(str(path) for path in lone_masks(dataset)),
     )

@@ -42,7 +42,7 @@ def training(report: Report) -> Table:
         ("run", run["run"]),
         ("recipe", _named(run["recipe"])),
         ("data", f"{data['path']} ({data['kind']}), {_count(data['slices'])} slices"),
-        ("could not be read", f"{run['rejected']} slices"),
+        ("left out", run["left_out"] or f"{run['rejected']} slices"),
         ("groups", data["groups"] or "the data folder's own, or found from the pictures"),
         ("split by group", sides or UNKNOWN),
         ("SHA-256 of data, split", f"{short(data['sha256'])}, {short(split.get('sha256'))}"),

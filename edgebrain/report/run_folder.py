@@ -112,6 +112,8 @@ def _training(folder: Path) -> dict[str, Any]:
         "run": str(folder),
         "recipe": run.get("recipe"),
         "data": {key: data.get(key) for key in ("path", "kind", "groups", "sha256", "slices")},
+        "mask_encoding": data.get("mask_encoding"),
+        "left_out": data.get("left_out"),
         "rejected": len(data.get("rejected", [])),
         "split": run.get("split"),
         "backend": run.get("backend"),

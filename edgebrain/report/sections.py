@@ -84,8 +84,9 @@ def quality(report: Report) -> Table:
     ]
     data = report["data"]
     side = f"{data['slices']} slices of the {data['split'] or 'unnamed'} side ({data['source'] or 'source not told'})"
+    lost = f" {data['left_out']}." if data.get("left_out") else ""
     caption = (
-        f"{side}. Means over groups: a patient, or the "
+        f"{side}.{lost} Means over groups: a patient, or the "
         "copies of one picture, counts once. drop: points lost against the float model. missed: tumours of which "
         "nothing was found; marked: healthy slices with a lesion pixel; ECE: see the class probabilities below."
     )

@@ -207,6 +207,7 @@ def _legend(report: Mapping[str, Any]) -> list[str]:
         f"{data['slices']} slices, split {data.get('split', UNKNOWN)}. Quality: means over groups (a patient, or the "
         "copies of one picture); by slice: every slice counts once. x f32: times as fast as float32 on the same "
         "runtime, by lower quartile; p90 and p99: upper bounds (MLPerf's early stopping rule).",
+        *([data["left_out"]] if data.get("left_out") else []),
         *_of_throughput(report),
         f"Suite {suite['name']} ({suite['source']}): intervals hold at {100 * suite['sampling']['confidence']:g} %, "
         "those of the strata together (Bonferroni). PASS: inside the margin.",

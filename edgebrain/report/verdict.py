@@ -88,13 +88,29 @@ def worst_stratum(row: Row) -> str:
 def because(verdict: Mapping[str, Any]) -> str:
     """Why the outcome is what it is, in brackets with a space before; empty where there is nothing to say."""
     parts = _reasons(verdict)
+    if told := same_answers(verdict):
+        parts = [told, *parts]
     # Two reasons fill a line; the table has the rest.
     more = f", and {len(parts) - 2} more" if len(parts) > 2 else ""
     return f" ({'; '.join(parts[:2])}{more})" if parts else ""
 
 
+def same_answers(verdict: Mapping[str, Any]) -> str:
+    """That mask and class are the float root's on every slice; empty where they are not, or where it is not known."""
+    same = verdict.get("same_answers")
+    slices = max((one["slices"] for one in verdict["comparisons"]), default=0)
+    if not same or same != slices:
+        return ""
+    return "the same answer on the only slice" if slices == 1 else f"the same answers on all {slices} slices"
+
+
 def reason(row: Row) -> str:
-    """The outcome of a row in a sentence: what decided it, every question of all slices by name."""
+    """The outcome of a row in sentences: what decided it, every question of all slices by name."""
+    same = same_answers(row["verdict"])
+    return f"{_outcome(row)} It gives t{same[1:]} as its float model." if same else _outcome(row)
+
+
+def _outcome(row: Row) -> str:
     found = row["verdict"]
     if found["reason"]:
         return f"{found['reason'][0].upper()}{found['reason'][1:]}."

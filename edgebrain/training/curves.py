@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgebrain.files import write_bytes
 
 PANELS = (
@@ -24,8 +26,10 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
     epochs = [entry["epoch"] for entry in history]
     for axes, (title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
         for colour, name in zip(("C0", "C1"), names, strict=False):
-            axes.plot(epochs, [entry["val"][name] for entry in history], colour, label=f"{name}, validation")
-            axes.plot(epochs, [entry["train"][name] for entry in history], colour, ls="--", label=f"{name}, training")
+            # None, of a figure that does not exist, is a gap.
+            val, train = (np.array([e[side][name] for e in history], dtype=np.float64) for side in ("val", "train"))
+            axes.plot(epochs, val, colour, label=f"{name}, validation")
+            axes.plot(epochs, train, colour, ls="--", label=f"{name}, training")
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch", fontsize=8)
         axes.grid(alpha=0.3)

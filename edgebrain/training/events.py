@@ -24,7 +24,11 @@ class EventWriter:
         """Write the figures of one epoch of history.json."""
         values = {f"{side}/{name}": value for side in ("train", "val") for name, value in entry[side].items()}
         values |= {"train/running_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
-        scalars = [self._summary.Value(tag=tag, simple_value=value) for tag, value in sorted(values.items())]
+        scalars = [
+            self._summary.Value(tag=tag, simple_value=value)
+            for tag, value in sorted(values.items())
+            if value is not None
+        ]
         event = self._event(step=entry["epoch"], wall_time=time.time(), summary=self._summary(value=scalars))
         self._writer.add_event(event)
         self._writer.flush()

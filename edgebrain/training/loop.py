@@ -8,7 +8,7 @@ figures come from `edgebrain evaluate`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from edgebrain.bundle import CLASSES
 from edgebrain.data.pack import Pack, open_pack
+from edgebrain.data.rejected import as_json, left_out, refuse_losses
 from edgebrain.data.sample import HEALTHY, Dataset
 from edgebrain.data.split import SIDES, Split, make_split
 from edgebrain.errors import BadData, BadRun
@@ -52,10 +53,24 @@ class Listener:
     def scoring(self, done: int, total: int) -> None:
         """A slice was scored at native resolution."""
 
+    def say(self, line: str) -> None:
+        """There is something to know of the data."""
 
-def start_run(recipe: TrainRecipe, dataset: Dataset, groups: Path | None, run: Path, listener: Listener) -> None:
-    """Make the pack and the split and lay the run folder. Raises BadData, CannotWrite."""
+
+def start_run(
+    recipe: TrainRecipe,
+    dataset: Dataset,
+    groups: Path | None,
+    run: Path,
+    listener: Listener,
+    allow_rejected: bool = False,
+) -> None:
+    """Make the pack and the split and lay the run folder. allow_rejected: however many slices cannot be used.
+
+    Raises BadData: also where a class or more than a tenth of the masks is lost. CannotWrite.
+    """
     pack = open_pack(dataset, recipe.model.side, listener.packing)
+    refuse_losses(dataset.records, pack.rejected, dataset.root, allow_rejected)
     split = split_of(pack, recipe)
     entry = {
         "schema": 1,
@@ -67,7 +82,9 @@ def start_run(recipe: TrainRecipe, dataset: Dataset, groups: Path | None, run: P
             "groups": str(groups.resolve()) if groups else None,
             "sha256": pack.sha256,
             "slices": len(pack.names),
-            "rejected": [{"name": name, "reason": reason} for name, reason in pack.rejected],
+            "mask_encoding": dataset.encoding.as_json(),
+            **as_json(pack.rejected, len(dataset.records), dataset.root),
+            "allow_rejected": allow_rejected,
         },
         "split": {"sha256": split.sha256, "slices": {side: len(split.names_of(side)) for side in SIDES}},
         "backend": keras.backend.backend(),
@@ -98,6 +115,10 @@ def finish_run(run: Path, dataset: Dataset, listener: Listener) -> Path:
         raise BadRun(
             f"{dataset.root}: is not the data that {run} was started with", "pass the same --data, or start a new run"
         )
+    lost = left_out(pack.rejected, len(dataset.records), dataset.root)
+    for line in (dataset.encoding.describe(), lost):
+        if line:
+            listener.say(line)
     split = Split.read(run / "split.json")
     bundle = run / "float"
     if not bundle.exists():
@@ -172,10 +193,11 @@ def learn_epoch(model: Any, batches: Batches, number: int, epochs: int, listener
 
 def measure(
     model: Any, pack: Pack, rows: Sequence[int] | np.ndarray, part: TrainPart, size: int = 32
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Loss and the reference metrics at the network's size. rows: positions in the pack. size: slices a batch.
 
     Overlap metrics are means over tumour slices; healthy_marked is the share of healthy slices with a lesion pixel.
+    None where there is no such slice.
     """
     rows = np.asarray(rows)
     masks, labels = predicted(model, pack, rows, size)
@@ -191,10 +213,16 @@ def measure(
     overlap = {name: getattr(metrics, name)(drawn[tumour], real[tumour]) for name in OVERLAPS}
     return {
         "loss": loss,
-        **{name: float(np.nanmean(values)) for name, values in overlap.items()},
+        **{name: _mean(values) for name, values in overlap.items()},
         "accuracy": float((labels.argmax(axis=1) == pack.labels[rows]).mean()),
-        "healthy_marked": float(drawn[~tumour].any(axis=(1, 2)).mean()) if (~tumour).any() else 0.0,
+        "healthy_marked": _mean(drawn[~tumour].any(axis=(1, 2)).astype(np.float64)),
     }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """The mean of what is known, (N,) float64; None of nothing, because no file holds NaN."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def predicted(model: Any, pack: Pack, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -204,9 +232,13 @@ def predicted(model: Any, pack: Pack, rows: np.ndarray, size: int) -> tuple[np.n
     return masks.astype(np.float32), np.concatenate([np.asarray(label) for _, label in parts])[: len(rows)]
 
 
-def score(entry: dict[str, float]) -> float:
-    """What the best epoch is chosen by: the mean of tumour Dice, class accuracy and healthy slices left unmarked."""
-    return (entry["dice"] + entry["accuracy"] + 1.0 - entry["healthy_marked"]) / 3.0
+def score(entry: Mapping[str, float | None]) -> float:
+    """What the best epoch is chosen by: the mean of tumour Dice, class accuracy and healthy slices left unmarked, of
+    those that there are."""
+    marked = entry["healthy_marked"]
+    parts = [entry["dice"], entry["accuracy"], None if marked is None else 1.0 - marked]
+    known = [part for part in parts if part is not None]
+    return sum(known) / len(known)
 
 
 def _images(pack: Pack, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

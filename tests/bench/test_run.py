@@ -248,3 +248,29 @@ def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgebrainError, match="'moon' is not known"):
         run_bench([tiny_bundle(tmp_path / "a").path], records(tmp_path / "data"), [1], 20, targets=["moon"])
+
+
+def test_slices_with_the_float_roots_mask_and_class_are_counted(measured: dict[str, Any]) -> None:
+    answers = {
+        entry["bundle"]: {one["name"]: one["answer_sha256"] for one in entry["scores"]} for entry in measured["images"]
+    }
+    for row in measured["results"]:
+        mine, root = answers[row["bundle"]], answers["float"]
+        same = sum(mine[name] == root[name] for name in root)
+        assert row["verdict"]["same_answers"] == (None if row["bundle"] == "float" else same)
+    # Float engines differ in the last bits of what they answer, and not in the mask that follows.
+    (row,) = [row for row in measured["results"] if row["bundle"] == "openvino-float32" and row["threads"] == 1]
+    assert row["verdict"]["same_answers"] == 6
+
+
+def test_answers_are_other_ones_where_mask_or_class_differ(tmp_path: Path) -> None:
+    _, _, children = run_folder(tmp_path)
+    slices = records(tmp_path / "data")
+    report = run_bench([children[0].path], slices, [1], 7)
+    row = report["results"][1]
+    assert row["verdict"]["same_answers"] == 6
+    kept = [lane.Lane(children[0], 1, None, {}, {}, answers={"a": "1", "b": "2"}) for _ in range(2)]
+    kept[1].answers["b"] = "3"
+    assert kept[0].answers_as(kept[1]) == 1
+    kept[1].answers = {}
+    assert kept[0].answers_as(kept[1]) is None and kept[1].answers_as(kept[0]) is None

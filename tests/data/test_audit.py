@@ -257,7 +257,7 @@ def test_a_plain_folder_tells_sides_classes_and_masks_by_its_names(tmp_path: Pat
     write(root / "Training" / "yes" / "masks" / "a.png", lesion(stranger(0).shape)[:-3])
     write(root / "Testing" / "no" / "b.png", stranger(0)[:, ::-1])
     audited = audit(root)
-    assert audited.sides == {"train": 1, "test": 1} and audited.labels == {"yes": 1, "no": 1}
+    assert audited.sides == {"train": 1, "test": 1} and audited.labels == {"yes": 1, "no_tumor": 1}
     assert items(audited, "mirrored-across") == [("Testing/no/b.png", "Training/yes/images/a.png")]
     assert found(audited, "two-labels") is not None
     assert items(audited, "mask-size") == [("Training/yes/images/a.png",)]
@@ -338,3 +338,74 @@ def test_patients_of_a_groups_file_are_joined_with_what_is_found(real_figshare: 
     near = found(audited, "near-within")
     assert near is not None and near.count > 15 and found(audited, "near-between-groups") is None
     assert all(re.match(r"0\.\d{3}", detail) for detail in near.details)
+
+
+def kaggle(root: Path, healthy: str = "notumor") -> Path:
+    """A plain folder as people share them: classes in folders, masks of the tumours beside them."""
+    for place, name in enumerate(("glioma_tumor", "meningioma_tumor", healthy)):
+        for number in range(3):
+            image = stranger(3 * place + number)
+            write(root / "Training" / name / f"{name[0]}{number}.png", image)
+            if name != healthy:
+                write(root / "Training" / "masks" / f"{name[0]}{number}.png", lesion(image.shape))
+    return root
+
+
+@pytest.mark.parametrize("healthy", ["notumor", "no_tumor", "No Tumour", "healthy", "normal", "no"])
+def test_healthy_slices_need_no_mask_however_their_folder_is_called(tmp_path: Path, healthy: str) -> None:
+    audited = audit(kaggle(tmp_path / "set", healthy))
+    assert audited.labels == {"glioma": 3, "meningioma": 3, "no_tumor": 3}
+    assert found(audited, "mask-missing") is None and found(audited, "mask-lone") is None
+    assert any("glioma_tumor as glioma" in note for note in audited.notes)
+
+
+@pytest.mark.parametrize("suffix", ["_mask.tif", "-mask.png", "_seg.PNG", "_label.jpg"])
+def test_masks_beside_their_pictures_are_no_slices_and_cases_no_classes(tmp_path: Path, suffix: str) -> None:
+    for case in range(3):
+        for number in range(3):
+            image = stranger(3 * case + number)
+            stem = tmp_path / "set" / f"TCGA_AA_{case}" / f"TCGA_AA_{case}_{number}"
+            write(stem.with_name(f"{stem.name}.tif"), image)
+            mask = stem.with_name(f"{stem.name}{suffix}")
+            write(mask.with_suffix(mask.suffix.lower()), lesion(image.shape, 20 + number))
+            mask.with_suffix(mask.suffix.lower()).rename(mask)
+    audited = audit(tmp_path / "set")
+    assert len(audited.listing.records) == 9 and audited.labels == {}
+    assert sum(fact.mask is not None and fact.mask.lesion > 0 for fact in audited.scan.facts) == 9
+    assert len(set(audited.groups)) == 3 and found(audited, "two-labels") is None
+    assert any("3 folders were taken for cases" in note for note in audited.notes)
+
+
+def test_masks_that_belong_to_no_picture_are_a_finding_with_their_names(tmp_path: Path) -> None:
+    root = kaggle(tmp_path / "set")
+    write(root / "Training" / "masks" / "elsewhere.png", lesion(stranger(0).shape))
+    (root / "Training" / "masks" / "volume.npy").write_bytes(b"x")
+    finding = found(audit(root), "mask-lone")
+    assert finding is not None and (finding.count, finding.level) == (2, "wrong")
+    assert finding.title == "files look like masks and belong to no picture"
+    assert finding.items == (("Training/masks/elsewhere.png",), ("Training/masks/volume.npy",))
+
+
+def test_a_known_layout_names_masks_without_a_picture_too(folder: Folder) -> None:
+    fill(folder)
+    write(folder.root / "segmentation_task/train/masks/brisc2025_train_99999_gl_ax_t1.png", lesion((40, 40)))
+    audited = audit(folder.root)
+    assert items(audited, "mask-lone") == [("segmentation_task/train/masks/brisc2025_train_99999_gl_ax_t1.png",)]
+    assert found(audited, "strays") is None
+
+
+def test_masks_of_0_and_1_are_read_by_the_sets_encoding_and_told_in_a_note(folder: Folder) -> None:
+    for number in range(6):
+        folder.put(stranger(number), mask=lesion(stranger(number).shape) // 255)
+    folder.put(stranger(7), "no_tumor")
+    audited = audit(folder.root)
+    assert [finding.key for finding in audited.findings if finding.key.startswith("mask")] == []
+    assert "masks: 0/1 (not 0/255): 1 is read as lesion" in audited.notes
+    assert audited.as_json()["mask_encoding"]["name"] == "0/1"
+    assert {fact.mask.lesion for fact in audited.scan.facts if fact.mask is not None} == {400}
+
+
+def test_two_masks_of_one_slice_are_a_finding(folder: Folder) -> None:
+    names = fill(folder)
+    write(folder.mask(names[0]).with_suffix(".tif"), lesion(stranger(0).shape))
+    assert items(audit(folder.root), "mask-doubled") == [(names[0],)]

@@ -50,7 +50,7 @@ def test_the_facts_of_a_picture_are_those_of_the_file(tmp_path: Path) -> None:
     assert fact.size_bytes == (tmp_path / "b.png").stat().st_size
     assert fact.border == pytest.approx(10.0) and fact.mean == pytest.approx(image.mean())
     assert fact.dark == pytest.approx((image == 10).mean())
-    assert fact.mask is not None and fact.mask.lesion == 100 and fact.mask.levels == 2
+    assert fact.mask is not None and fact.mask.lesion == 100 and fact.mask.misfit == ""
     assert (scan.images[0] == shrink(image, 128, 128)).all() and scan.images.shape == (1, 128, 128)
     assert scan.masks[0].mean() / 255 == pytest.approx(100 / image.size, rel=0.05)
 

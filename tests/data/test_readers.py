@@ -3,9 +3,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
-from edgebrain.data.readers import READERS, open_dataset, read_groups, scan, strays
+from edgebrain.data.readers import READERS, lone_masks, open_dataset, read_groups, scan, strays
 from edgebrain.errors import BadData, BadImage
 from tests.data.pictures import put_image, put_mask
 
@@ -47,6 +48,8 @@ def test_a_three_channel_slice_reads_like_its_grey_twin(brisc: Path) -> None:
     three = grey.with_name("brisc2025_train_00500_gl_ax_t1.png")
     put_image(three, 0, channels=3)
     put_image(three.with_name("brisc2025_train_00501_gl_ax_t1.png"), 0)
+    for number in (0, 1):
+        put_mask(brisc / f"segmentation_task/train/masks/brisc2025_train_0050{number}_gl_ax_t1.png")
     records = {record.name: record for record in scan(brisc).records}
     image, twin = (records[f"brisc2025_train_0050{n}_gl_ax_t1.png"].load().image for n in (0, 1))
     assert (image == twin).all() and image.ndim == 2
@@ -58,12 +61,12 @@ def test_only_the_classification_task_is_a_set_without_masks(brisc: Path) -> Non
         open_dataset(brisc)
 
 
-def test_names_that_tell_no_class_and_masks_without_image_are_strays(brisc: Path) -> None:
+def test_names_that_tell_no_class_are_strays_and_masks_without_image_are_told_apart(brisc: Path) -> None:
     put_image(brisc / "segmentation_task/train/images/holiday.jpg", 1)
     put_image(brisc / "segmentation_task/train/images/._brisc2025_train_00001_gl_ax_t1.jpg", 1)
     put_mask(brisc / "segmentation_task/test/masks/brisc2025_test_00404_gl_ax_t1.png")
-    found = strays(scan(brisc))
-    assert [path.name for path in found] == ["brisc2025_test_00404_gl_ax_t1.png", "holiday.jpg"]
+    assert [path.name for path in strays(scan(brisc))] == ["holiday.jpg"]
+    assert [path.name for path in lone_masks(scan(brisc))] == ["brisc2025_test_00404_gl_ax_t1.png"]
     assert len(open_dataset(brisc).records) == 6
 
 
@@ -164,3 +167,86 @@ def test_the_real_brisc_has_a_mask_for_every_tumour_and_none_for_healthy(real_br
     assert all(f"_{record.folder}_" in record.name for record in dataset.records)
     assert len(dataset.records) > 4000 and all(record.group for record in dataset.records)
     assert strays(dataset) == []
+
+
+def rename_masks(root: Path, ending: str) -> None:
+    """Write every mask of a set again with another ending."""
+    for mask in root.rglob("masks/*.png"):
+        pixels = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+        done, content = cv2.imencode(f".{ending.lower()}", pixels)
+        assert done
+        mask.unlink()
+        mask.with_suffix(f".{ending}").write_bytes(content.tobytes())
+
+
+@pytest.mark.parametrize("ending", ["jpg", "PNG", "jpeg", "TIF", "tiff", "JPG"])
+@pytest.mark.parametrize("layout", ["brisc", "few_phantoms"])
+def test_masks_are_found_by_any_ending_of_pictures(layout: str, ending: str, request: pytest.FixtureRequest) -> None:
+    root = request.getfixturevalue(layout)
+    before = {record.name: record.load().mask.sum() for record in open_dataset(root).records}
+    rename_masks(root, ending)
+    after = {record.name: record.load().mask.sum() for record in open_dataset(root).records}
+    assert after == pytest.approx(before, rel=0.05) and sum(after.values())
+
+
+def test_masks_called_like_their_picture_with_mask_behind_are_found(brisc: Path) -> None:
+    for mask in brisc.rglob("masks/*.png"):
+        mask.rename(mask.with_stem(f"{mask.stem}_mask"))
+    for folder in list(brisc.rglob("masks")):
+        folder.rename(folder.with_name("labels"))
+    assert sum(record.load().mask.any() for record in open_dataset(brisc).records) == 4
+
+
+def test_two_masks_of_one_slice_are_a_reason_to_leave_it_out(brisc: Path) -> None:
+    mask = next(brisc.rglob("train/masks/*_gl_*.png"))
+    put_mask(mask.with_suffix(".jpg"))
+    (record,) = [one for one in open_dataset(brisc).records if one.other_masks]
+    with pytest.raises(BadImage, match=rf"{mask.stem}\.jpg: {mask.name} is a mask of the same slice"):
+        record.load()
+
+
+def test_a_set_whose_masks_cannot_be_read_says_what_lies_there_instead(brisc: Path) -> None:
+    for mask in brisc.rglob("masks/*.png"):
+        mask.rename(mask.with_suffix(".bmp"))
+    with pytest.raises(BadData, match=r"4 files look like masks and belong to no picture \(4 x \.bmp\): ") as error:
+        open_dataset(brisc)
+    assert "has its picture's name" in error.value.hint and ".png" in error.value.hint
+
+
+def test_masks_with_other_names_than_their_pictures_are_named(brisc: Path) -> None:
+    for mask in brisc.rglob("masks/*.png"):
+        mask.rename(mask.with_stem(mask.stem.replace("brisc2025", "lesion")))
+    with pytest.raises(BadData, match=r"none of 4 .*\(4 x \.png\): segmentation_task/test/masks/lesion_test_10001"):
+        open_dataset(brisc)
+
+
+@pytest.mark.parametrize(("level", "name"), [(1, "0/1"), (255, "0/255")])
+def test_the_encoding_of_masks_is_the_sets_and_known_to_each_record(brisc: Path, level: int, name: str) -> None:
+    for mask in brisc.rglob("masks/*.png"):
+        put_mask(mask, on=level, off=0)
+    dataset = open_dataset(brisc)
+    assert dataset.encoding.name == name and {record.encoding for record in dataset.records} == {dataset.encoding}
+    assert {record.load().mask.sum() for record in dataset.records} == {0, 100}
+
+
+def test_a_mask_of_another_encoding_than_the_sets_is_refused_and_not_read_as_empty(brisc: Path) -> None:
+    mask = next(brisc.rglob("train/masks/*_gl_*.png"))
+    put_mask(mask, on=1, off=0)
+    record = next(one for one in open_dataset(brisc).records if one.mask_path == mask)
+    with pytest.raises(BadImage, match=f"{mask.name}: the mask holds 0 and 1, the set's masks 0 and 255"):
+        record.load()
+
+
+def test_a_link_that_leads_nowhere_is_a_slice_that_cannot_be_read(brisc: Path) -> None:
+    image = next(brisc.rglob("train/images/*_gl_*.jpg"))
+    image.unlink()
+    image.symlink_to("gone.jpg")
+    record = next(one for one in open_dataset(brisc).records if one.image_path == image)
+    with pytest.raises(BadImage, match=f"{image.name}: cannot be read"):
+        record.load()
+
+
+def test_a_folder_that_leads_nowhere_is_an_error(brisc: Path) -> None:
+    (brisc / "segmentation_task/train/more").symlink_to("gone")
+    with pytest.raises(BadData, match="train/more: cannot be opened"):
+        open_dataset(brisc)

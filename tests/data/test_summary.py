@@ -10,7 +10,7 @@ from edgebrain.cli.data import app
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.summary import summarise
 from edgebrain.errors import BadData, EdgebrainError
-from tests.data.pictures import put_image
+from tests.data.pictures import put_image, put_mask
 
 
 def test_a_whole_set_is_counted_by_side_class_plane_and_size(brisc: Path) -> None:
@@ -79,3 +79,49 @@ def test_the_real_brisc_has_no_broken_file(real_brisc: Path) -> None:
     found = summarise(real_brisc)
     assert found.unreadable == () and found.missing_masks == () and found.strays == ()
     assert found.masks == found.slices - sum(found.count(folder, "no_tumor") for folder in found.folders)
+
+
+def test_a_mask_that_reads_as_empty_is_named_and_not_counted(brisc: Path) -> None:
+    empty = next(brisc.rglob("train/masks/*_gl_*.png"))
+    put_mask(empty, on=0, off=0)
+    dark = next(brisc.rglob("test/masks/*_gl_*.png"))
+    put_mask(dark, on=1, off=0)
+    found = summarise(brisc)
+    assert found.masks == 2 and found.missing_masks == ()
+    assert found.contradictions == ((str(empty), "an empty mask for a glioma slice"),)
+    assert found.unreadable == ((str(dark), "the mask holds 0 and 1, the set's masks 0 and 255"),)
+    assert len(found.rejected) == 2
+    said = CliRunner().invoke(app, ["summary", str(brisc)], catch_exceptions=False).stdout
+    assert "masks: 2 tumour slices with one" in said and "2 of 6 slices are left out by every command" in said
+    assert f"  {empty}: an empty mask for a glioma slice" in said
+
+
+def test_the_summary_says_how_masks_are_written(brisc: Path) -> None:
+    for mask in brisc.rglob("masks/*.png"):
+        put_mask(mask, on=1, off=0)
+    said = CliRunner().invoke(app, ["summary", str(brisc)], catch_exceptions=False).stdout
+    assert "masks: 4 tumour slices with one" in said and "masks: 0/1 (not 0/255): 1 is read as lesion" in said
+    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json"], catch_exceptions=False).stdout)
+    assert content["mask_encoding"] == {"name": "0/1", "above": 0, "levels": [0, 1]}
+    assert content["left_out"] is None and content["rejected"] == [] and content["lone_masks"] == []
+
+
+def test_the_summary_agrees_with_the_pack_on_what_is_left_out(brisc: Path) -> None:
+    from edgebrain.data.pack import open_pack
+
+    masks = sorted(brisc.rglob("masks/*.png"))
+    put_mask(masks[0], shape=(20, 20))
+    put_mask(masks[1], on=0, off=0)
+    masks[2].write_bytes(b"x")
+    found, pack = summarise(brisc), open_pack(open_dataset(brisc))
+    assert dict(found.rejected) == dict(pack.rejected) and len(found.rejected) == 3
+    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json"], catch_exceptions=False).stdout)
+    assert content["left_out"].startswith("3 of 6 slices left out: ")
+
+
+def test_files_that_look_like_masks_and_belong_to_no_picture_are_named(brisc: Path) -> None:
+    orphan = brisc / "segmentation_task/train/masks/brisc2025_train_00404_gl_ax_t1.png"
+    put_mask(orphan)
+    assert summarise(brisc).lone_masks == (str(orphan),)
+    said = CliRunner().invoke(app, ["summary", str(brisc)], catch_exceptions=False).stdout
+    assert "files that look like masks and belong to no picture: 1" in said

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from edgebrain.evaluation.verdict import Margins, Sampling, judge_bundle
 from edgebrain.report.table import as_markdown, show
-from edgebrain.report.verdict import answer, interval, verdict_lines
+from edgebrain.report.verdict import answer, interval, reason, verdict_lines
 from tests.bench.shelf import report, row, scores
 
 
@@ -89,3 +89,21 @@ def test_a_bundle_that_was_not_judged_says_why() -> None:
     (line,) = verdict_lines([row(bundle="a", target="cpu", verdict=verdict)])
     assert line == "NOT JUDGED: a on cpu (its float parent is not here)"
     assert "Verdict" not in shown(report(row(bundle="a", target="cpu", verdict=verdict))).split("Quality")[0]
+
+
+@pytest.mark.parametrize(("same", "told"), [(50, True), (49, False), (0, False), (None, False)])
+def test_the_same_answers_on_every_slice_are_told_beside_the_verdict(same: int | None, told: bool) -> None:
+    found = whole()
+    good = found["results"][1]
+    good["verdict"]["same_answers"] = same
+    assert ("(the same answers on all 50 slices; " in verdict_lines([good])[0]) is told
+    assert reason(good).endswith("It gives the same answers on all 50 slices as its float model.") is told
+    for text in (" ".join(shown(found).split()), as_markdown(found)):
+        assert ("the same answers on all 50 slices" in text) is told
+
+
+def test_what_was_left_out_is_told_with_the_tables() -> None:
+    found = whole()
+    found["data"]["left_out"] = "2 of 52 slices left out: a.png: is empty"
+    assert "2 of 52 slices left out: a.png: is empty" in " ".join(shown(found).split())
+    assert "2 of 52 slices left out: a.png: is empty" in as_markdown(found)

@@ -195,3 +195,19 @@ def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: Traine
 def test_a_run_folder_that_is_there_is_not_replaced(trained: Trained) -> None:
     with pytest.raises(CannotWrite, match="already exists"):
         train(trained.run, trained)
+
+
+def test_an_epochs_figure_that_does_not_exist_is_none_and_the_score_is_of_the_others(trained: Trained) -> None:
+    from edgebrain.data.pack import open_pack
+    from edgebrain.training.float_bundle import open_float_model
+    from edgebrain.training.loop import measure, score
+
+    pack = open_pack(open_dataset(trained.phantoms), 64)
+    _, model = open_float_model(trained.run / "float")
+    healthy = np.flatnonzero(pack.labels == 3)[:4]
+    found = measure(model, pack, healthy, TrainPart(), size=1)
+    assert found["dice"] is None and found["sensitivity"] is None and found["healthy_marked"] is not None
+    assert score(found) == pytest.approx((found["accuracy"] + 1.0 - found["healthy_marked"]) / 2)
+    tumours = measure(model, pack, np.flatnonzero(pack.labels != 3)[:1], TrainPart(), size=1)
+    assert tumours["healthy_marked"] is None and tumours["dice"] is not None
+    json.dumps([found, tumours], allow_nan=False)

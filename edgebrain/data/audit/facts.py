@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from edgebrain.data.likeness import SIDE
+from edgebrain.data.masks import MIDDLE, levels_of
 from edgebrain.data.sample import Record, read
 from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadImage
@@ -25,17 +26,16 @@ THREADS, AHEAD = 2, 64
 DARK = 16
 # The border is as wide as this share of the shorter side.
 BORDER = 1 / 32
-# Masks are cut here, as in `Record.load_mask`.
-CUT = 127
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """problem: why it cannot be read, or empty. width, height, lesion: pixels; lesion is what lies above the cut.
+    """problem: why it cannot be read, or empty. width, height, lesion: pixels. misfit: why it is written in another way
+    than the masks of its data set, or empty.
 
-    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask. levels:
-    how many grey levels it has.
+    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask.
+    two_valued: whether the set's masks are 0 and 255, so that other levels say something.
     """
 
     file: str
@@ -46,7 +46,8 @@ class MaskFacts:
     lesion: int = 0
     darkest_lesion: int = 255
     brightest_rest: int = 0
-    levels: int = 0
+    misfit: str = ""
+    two_valued: bool = True
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,17 @@ def _look_at_mask(record: Record, shape: tuple[int, ...]) -> tuple[MaskFacts | N
         mask = decode(data, file)
     except BadImage as problem:
         return MaskFacts(file, problem=problem.message.removeprefix(f"{file}: ")), None
-    levels = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    lesion = mask > CUT
+    levels, encoding = np.array(levels_of(mask)), record.encoding
+    lesion = encoding.lesion(mask)
     facts = MaskFacts(
         file=file,
         sha256=sha256_bytes(data),
         width=mask.shape[1],
         height=mask.shape[0],
         lesion=int(np.count_nonzero(lesion)),
-        darkest_lesion=int(levels[levels > CUT].min(initial=255)),
-        brightest_rest=int(levels[levels <= CUT].max(initial=0)),
-        levels=len(levels),
+        darkest_lesion=int(levels[levels > encoding.above].min(initial=255)),
+        brightest_rest=int(levels[levels <= encoding.above].max(initial=0)),
+        misfit=encoding.misfit(mask),
+        two_valued=encoding.above == MIDDLE,
     )
     return facts, shrink(lesion.astype(np.uint8) * 255, SIDE, SIDE) if mask.shape == shape else None

@@ -1,28 +1,38 @@
 """Which pictures an audit looks at: a data set that edgebrain knows, or any folder of pictures.
 
 A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is
-a side; where every picture lies in exactly one more folder, that is its class. Folders called `masks` hold the masks of
-the pictures beside them, folders called `images` say nothing.
+a side; where every picture lies in exactly one more folder, that is its class, in any usual spelling, or its case (a
+patient). Masks are found as the readers find them. What names were taken for stands in the notes.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebrain.data.audit.finding import Finding, of_slices
-from edgebrain.data.readers import GROUPS_CSV, READERS, read_groups, scan, strays
+from edgebrain.data.encoding import with_encoding
+from edgebrain.data.masks import UNKNOWN, MaskEncoding
+from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
+from edgebrain.data.readers import GROUPS_CSV, READERS, lone_masks, read_groups, scan, strays
 from edgebrain.data.sample import Record
+from edgebrain.data.spellings import class_of, is_class, without_kind
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
+from edgebrain.runtime.listing import PICTURES, is_picture, list_files
 
 PLAIN = "plain"
 SIDES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "val", "valid": "val", "validation": "val",
 }  # fmt: skip
-ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
-MASKS, IMAGES = "masks", "images"
+# More folders than this are hardly classes, unless they are called so.
+MOST_CLASSES = 4
+# How cases are called: patient_7, TCGA_CS_4941_19960909, 100206.
+CASE = re.compile(r"^(case|patient|pat|subject|subj|sub|id)[ _-]?\w*\d|\d{3}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Listing:
     """records: sorted by name; `folder` is the side, empty where there is none, and `label` and `plane` may be empty.
 
     groups_file: where the groups come from, None where nothing gives them. findings: what the lists themselves told.
+    encoding: how masks are written. notes: what names of folders were taken for.
     """
 
     root: Path
@@ -37,6 +48,8 @@ class Listing:
     records: tuple[Record, ...]
     groups_file: Path | None
     findings: tuple[Finding, ...]
+    encoding: MaskEncoding = UNKNOWN
+    notes: tuple[str, ...] = ()
 
     @property
     def has_groups(self) -> bool:
@@ -50,32 +63,15 @@ def list_pictures(path: Path, groups_csv: Path | None = None, split: Path | None
     Raises BadData: the folder is missing or holds no picture; a groups file or split cannot be read, or names none
     of the pictures.
     """
-    kind, records, findings = _records(path)
+    found = _known(path) if _is_known(path) else _plain(path)
+    records, findings = found.records, found.findings
     if split is not None:
         records = _on_sides(records, Split.read(split), split)
     source = groups_csv or (path / GROUPS_CSV if (path / GROUPS_CSV).is_file() else None)
     if source is not None:
         records, more = _in_groups(records, source)
-        findings += more
-    return Listing(path, kind, records, source, tuple(findings))
-
-
-def _records(path: Path) -> tuple[str, tuple[Record, ...], list[Finding]]:
-    if _is_known(path):
-        dataset = scan(path)
-        unnamed = [(str(stray.relative_to(path)), "") for stray in strays(dataset)]
-        advice = "rename these files, or move them away: they are not used"
-        return (
-            dataset.kind,
-            dataset.records,
-            of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
-        )
-    if not path.is_dir():
-        scan(path)  # says what is wrong with it
-    pictures = [found for found in path.rglob("*") if _is_picture(found.relative_to(path))]
-    if not pictures:
-        raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(sorted(ENDINGS))} files")
-    return PLAIN, _plain_records(path, pictures), []
+        findings += tuple(more)
+    return replace(found, records=records, groups_file=source, findings=findings)
 
 
 def _is_known(path: Path) -> bool:
@@ -84,37 +80,113 @@ def _is_known(path: Path) -> bool:
     return path.is_dir() and any(import_module(module).recognises(path) for module in READERS.values())
 
 
-def _is_picture(place: Path) -> bool:
-    hidden = any(part.startswith(".") for part in place.parts)
-    return place.suffix.lower() in ENDINGS and not hidden and MASKS not in [part.lower() for part in place.parts[:-1]]
-
-
-def _plain_records(root: Path, pictures: list[Path]) -> tuple[Record, ...]:
-    places = [(picture, *_side_and_rest(picture.relative_to(root).parts[:-1])) for picture in pictures]
-    have_classes = all(len(rest) == 1 for _, _, rest in places)
-    records = [
-        Record(
-            name=picture.relative_to(root).as_posix(),
-            image_path=picture,
-            mask_path=next((mask for mask in _mask_places(picture) if mask.is_file()), None),
-            label=rest[0] if have_classes else "",
-            plane="",
-            folder=side,
-        )
-        for picture, side, rest in places
+def _known(path: Path) -> Listing:
+    dataset = scan(path)
+    unnamed = [(str(stray.relative_to(path)), "") for stray in strays(dataset)]
+    advice = "rename these files, or move them away: they are not used"
+    findings = [
+        *of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
+        *_lone(path, ((mask, _why_lone(mask)) for mask in lone_masks(dataset))),
+        *_doubled(dataset.records),
+        *_closed(path),
     ]
-    return tuple(sorted(records, key=lambda record: record.name))
+    return Listing(path, dataset.kind, dataset.records, None, tuple(findings), dataset.encoding)
+
+
+def _plain(path: Path) -> Listing:
+    if not path.is_dir():
+        scan(path)  # says what is wrong with it
+    files = pair_files(path, picture_files(path))
+    if not files.pictures:
+        raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
+    bare, notes = _plain_records(path, files)
+    records, encoding = with_encoding(bare)
+    others = [file for file in list_files(path).others if looks_like_mask(path, file)]
+    lone = [*files.lone, *((file, _why_lone(file)) for file in others)]
+    findings = (*_lone(path, lone), *_doubled(records), *_closed(path))
+    return Listing(path, PLAIN, records, None, findings, encoding, notes)
+
+
+def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
+    """The pictures, sorted by name, with class or group where a folder tells it; and what folders were taken for."""
+    places = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
+    folders = Counter(rest[0] for _, rest in places.values() if len(rest) == 1)
+    one_folder = folders.total() == len(places)
+    cases = one_folder and _are_cases(folders, files.beside)
+    records = []
+    for picture, (side, rest) in places.items():
+        mask, *others = files.masks.get(picture, (None,))
+        records.append(
+            Record(
+                name=picture.relative_to(root).as_posix(),
+                image_path=picture,
+                mask_path=mask,
+                label=class_of(rest[0]) if one_folder and not cases else "",
+                plane="",
+                folder=side,
+                group=rest[0] if cases else "",
+                other_masks=tuple(filter(None, others)),
+            )
+        )
+    return sorted(records, key=lambda record: record.name), tuple(_taken_for(folders, cases)) if one_folder else ()
 
 
 def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
     side = SIDES.get(folders[0].lower(), "") if folders else ""
-    return side, [folder for folder in folders[bool(side) :] if folder.lower() != IMAGES]
+    named = [(folder, without_kind(folder)) for folder in folders[bool(side) :]]
+    # `train_images` is a side, like `train`.
+    if not side and named and named[0][0] != named[0][1] and named[0][1] in SIDES:
+        return SIDES[named[0][1]], [folder for folder, rest in named[1:] if rest]
+    return side, [folder for folder, rest in named if rest]
 
 
-def _mask_places(picture: Path) -> list[Path]:
-    """Where the mask of a picture may lie: masks/ beside its folder, same stem."""
-    beside = picture.parent.parent / MASKS
-    return [beside / f"{picture.stem}{ending}" for ending in (".png", picture.suffix)]
+def _are_cases(folders: Mapping[str, int], masks_beside: bool) -> bool:
+    """Whether folders are patients: none is called like a class, and their names, their number or the masks beside
+    their pictures say so."""
+    if any(map(is_class, folders)):
+        return False
+    numbered = sum(any(letter.isdigit() for letter in folder) for folder in folders) > len(folders) / 2
+    called = sum(bool(CASE.search(folder)) for folder in folders) > len(folders) / 2
+    many = len(folders) > MOST_CLASSES
+    return (masks_beside and (numbered or many)) or (called and many)
+
+
+def _taken_for(folders: Mapping[str, int], cases: bool) -> Iterator[str]:
+    if cases:
+        yield f"{len(folders)} folders were taken for cases (patients), one group each, and not for classes"
+        return
+    read_as = {folder: class_of(folder) for folder in sorted(folders)}
+    joined = [f"{folder} as {label}" for folder, label in read_as.items() if folder != label]
+    if joined:
+        yield f"classes by folder, read as: {', '.join(joined)}"
+    elif len(folders) > 1 and not any(map(is_class, folders)):
+        yield f"{len(folders)} folders were taken for classes; give patients with --groups if they are cases"
+
+
+def _why_lone(path: Path) -> str:
+    return "no picture of that name" if is_picture(path.name) else "no PNG, JPEG or TIFF"
+
+
+def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
+    advice = "name each like its picture, with or without _mask, beside it or in masks/: they are not used"
+    found = [(str(path.relative_to(root)), reason) for path, reason in lone]
+    title = "files look like masks and belong to no picture"
+    return of_slices("mask-lone", "wrong", title, advice, found, "files")
+
+
+def _closed(root: Path) -> list[Finding]:
+    found = [(str(path.relative_to(root)), reason) for path, reason in closed_folders(root)]
+    title = "folders and links that cannot be opened"
+    return of_slices("closed", "wrong", title, "check permissions: what lies there was not seen", found, "files")
+
+
+def _doubled(records: tuple[Record, ...]) -> list[Finding]:
+    found = [
+        (record.name, " and ".join(path.name for path in (record.mask_path, *record.other_masks) if path))
+        for record in records
+        if record.other_masks
+    ]
+    return of_slices("mask-doubled", "wrong", "slices with two masks", "keep one of them", found)
 
 
 def _on_sides(records: tuple[Record, ...], split: Split, source: Path) -> tuple[Record, ...]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from edgebrain.data.audit.facts import CUT, MaskFacts, PictureFacts
+from edgebrain.data.audit.facts import MaskFacts, PictureFacts
 from edgebrain.data.audit.finding import Finding, of_slices
+from edgebrain.data.masks import LOSSY, MIDDLE
 from edgebrain.data.sample import HEALTHY
-
-# A lossy file leaves 0..10 and 246..255 of 0 and 255; further from the ends, the mask depends on where it is cut.
-LOSSY = 32
 
 
 def mask_findings(facts: Sequence[PictureFacts]) -> list[Finding]:
@@ -20,7 +18,7 @@ def mask_findings(facts: Sequence[PictureFacts]) -> list[Finding]:
         *_unreadable(facts),
         *_missing(facts),
         *_of_another_size(drawn),
-        *_too_dark(drawn),
+        *_misfits(drawn),
         *_not_binary(drawn),
         *_empty(drawn),
         *_on_healthy(drawn),
@@ -55,24 +53,20 @@ def _of_another_size(drawn: _Drawn) -> list[Finding]:
     return of_slices("mask-size", "wrong", "masks of another size than their picture", advice, found)
 
 
-def _too_dark(drawn: _Drawn) -> list[Finding]:
-    found = [(fact.record.name, f"brightest level {mask.brightest_rest}") for fact, mask in drawn if _is_too_dark(mask)]
-    advice = f"lesion is what lies above {CUT}: write 255, not 1 or another number"
-    return of_slices("mask-dark", "wrong", "masks that are not empty but read as empty", advice, found)
-
-
-def _is_too_dark(mask: MaskFacts) -> bool:
-    """A mask of 0 and 1, or of 0 and a dark grey. Noise of a lossy file has more levels, and stays low."""
-    return not mask.lesion and mask.brightest_rest > 0 and (mask.levels == 2 or mask.brightest_rest > LOSSY)
+def _misfits(drawn: _Drawn) -> list[Finding]:
+    """Masks that are written in another way than most: dark ones would read as empty."""
+    found = [(fact.record.name, mask.misfit) for fact, mask in drawn if mask.misfit]
+    advice = "write all masks of a set in one way, 0 and 255: these are left out"
+    return of_slices("mask-dark", "wrong", "masks of another encoding than the set's", advice, found)
 
 
 def _not_binary(drawn: _Drawn) -> list[Finding]:
     found = [
         (fact.record.name, f"grey levels {mask.brightest_rest} and {mask.darkest_lesion} next to the cut")
         for fact, mask in drawn
-        if mask.lesion and (mask.brightest_rest > LOSSY or mask.darkest_lesion < 255 - LOSSY)
+        if mask.two_valued and mask.lesion and (mask.brightest_rest > LOSSY or mask.darkest_lesion < 255 - LOSSY)
     ]
-    advice = f"write 0 and 255 only: what these masks mark depends on where they are cut ({CUT} here)"
+    advice = f"write 0 and 255 only: what these masks mark depends on where they are cut ({MIDDLE} here)"
     return of_slices("mask-grey", "wrong", "masks that are not binary", advice, found)
 
 
@@ -80,7 +74,7 @@ def _empty(drawn: _Drawn) -> list[Finding]:
     found = [
         (fact.record.name, fact.record.label)
         for fact, mask in drawn
-        if not mask.lesion and not _is_too_dark(mask) and fact.record.label not in ("", HEALTHY)
+        if not mask.lesion and not mask.misfit and fact.record.label not in ("", HEALTHY)
     ]
     return of_slices("mask-empty", "wrong", "empty masks of tumour slices", "draw them, or correct the label", found)
 

@@ -71,6 +71,7 @@ class Audit:
             "readable": len(self.scan.facts),
             "sides": self.sides,
             "classes": self.labels,
+            "mask_encoding": self.listing.encoding.as_json(),
             "groups_file": str(self.listing.groups_file) if self.listing.groups_file else None,
             "groups": len(set(self.groups)),
             "findings": [finding.as_json() for finding in self.findings],
@@ -154,8 +155,7 @@ def _baselines(
     if len(test) > MOST_TEST:
         notes.append(f"copy baselines on {MOST_TEST} of {len(test)} {side} slices, drawn with seed 0")
         test = np.sort(np.random.default_rng(0).choice(test, MOST_TEST, replace=False))
-    labels = np.array([CLASSES.index(f.record.label) if f.record.label in CLASSES else -1 for f in scan.facts])
-    labels = _numbered([fact.record.label for fact in scan.facts]) if (labels < 0).all() else labels
+    labels = _numbered([fact.record.label for fact in scan.facts])
     slices = _Slices(scan.images, scan.masks, labels, groups)
     same = groups_of(scan.facts, [pair for pair in pairs if pair.kind in SAME_PICTURE], given=False)
     copied, related = (_met(keys, train, test) for keys in (same, groups))
@@ -164,9 +164,9 @@ def _baselines(
 
 
 def _numbered(labels: list[str]) -> np.ndarray:
-    """Classes that are not ours, as numbers behind ours; -1 where there is none."""
-    names = sorted(set(labels) - {""})
-    return np.array([len(CLASSES) + names.index(label) if label else -1 for label in labels], dtype=np.int64)
+    """Places in CLASSES, of other classes behind them; -1 where there is none."""
+    names = [*CLASSES, *sorted(set(labels) - {"", *CLASSES})]
+    return np.array([names.index(label) if label else -1 for label in labels], dtype=np.int64)
 
 
 def _met(keys: list[str] | tuple[str, ...], train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -186,7 +186,9 @@ def _formats(scan: Scan) -> list[Finding]:
 
 
 def _notes(listing: Listing, tellers: list[Shortcut]) -> list[str]:
-    notes = []
+    notes = list(listing.notes)
+    if listing.encoding.seen:
+        notes.append(listing.encoding.describe())
     if listing.groups_file is not None:
         own = "the folder's own " if listing.groups_file == listing.root / GROUPS_CSV else ""
         notes.append(f"groups: {own}{listing.groups_file.name}, joined with what was found")

@@ -5,20 +5,27 @@ A reader is one module with three functions, and a line in READERS:
     recognises(path) -> bool          is this folder laid out the way I know?
     records(path) -> list[Record]     its slices, with the group where the layout itself tells it
     strays(path) -> list[Path]        image files in it that are no slice (a name I cannot read)
+
+Which files are masks, and of which picture, is told by `data.pairing` for all readers alike.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from edgebrain.bundle import CLASSES
+from edgebrain.data.encoding import with_encoding
+from edgebrain.data.pairing import closed_folders, looks_like_mask
 from edgebrain.data.sample import HEALTHY, Dataset, Record
 from edgebrain.errors import BadData
+from edgebrain.runtime.listing import PICTURES, list_files
 
 READERS = {"brisc": "edgebrain.data.readers.brisc", "phantom": "edgebrain.data.readers.phantom"}
 GROUPS_CSV = "groups.csv"
@@ -45,10 +52,11 @@ def open_dataset(path: Path, groups_csv: Path | None = None) -> Dataset:
     Groups come from `groups_csv`, else from the folder's own `groups.csv`, else from the layout; where none of them
     tells, they are empty and whoever needs them computes them from the images (`groups.groups_from_images`).
 
-    Raises BadData: the folder is missing, empty or of no known layout; no tumour slice has a mask; all slices are of
-    one class; the groups file does not fit the slices.
+    Raises BadData: the folder is missing, empty or of no known layout, or a folder in it cannot be opened; no tumour
+    slice has a mask; all slices are of one class; the groups file does not fit the slices.
     """
     dataset = scan(path)
+    _check_folders(dataset.root)
     _check_classes(dataset)
     _check_masks(dataset)
     source = groups_csv or path / GROUPS_CSV
@@ -58,7 +66,7 @@ def open_dataset(path: Path, groups_csv: Path | None = None) -> Dataset:
 
 
 def scan(path: Path) -> Dataset:
-    """The slices of a folder as they are listed, however broken the set may be.
+    """The slices of a folder as they are listed, however broken the set may be, and how its masks are written.
 
     Raises BadData: the folder is missing, empty or of no known layout.
     """
@@ -66,12 +74,23 @@ def scan(path: Path) -> Dataset:
     records = sorted(reader.records(path), key=lambda record: record.name)
     if not records:
         raise BadData(f"{path}: is laid out as {kind}, but holds no slices", f"expected {reader.LAYOUT}")
-    return Dataset(path, kind, tuple(records))
+    return Dataset(path, kind, *with_encoding(records))
 
 
 def strays(dataset: Dataset) -> list[Path]:
     """Image files in the data set's folder that are no slice, because their names cannot be read."""
     return sorted(_load(dataset.kind).strays(dataset.root))
+
+
+def lone_masks(dataset: Dataset) -> list[Path]:
+    """Files that are named like masks, or lie where masks lie, and belong to no slice; sorted. Of any ending but those
+    of texts and tables."""
+    used = {path for record in dataset.records for path in (record.image_path, record.mask_path, *record.other_masks)}
+    # Where pictures are links, a file may stand in the list under the name of another.
+    real = {os.path.realpath(path) for path in used if path}
+    files = list_files(dataset.root)
+    alike = (path for path in (*files.pictures, *files.others) if looks_like_mask(dataset.root, path))
+    return sorted(path for path in alike if path not in used and os.path.realpath(path) not in real)
 
 
 def join_groups(records: Iterable[Record], source: Path) -> tuple[Record, ...]:
@@ -138,6 +157,16 @@ def _load(kind: str) -> Reader:
     return cast(Reader, import_module(READERS[kind]))
 
 
+def _check_folders(root: Path) -> None:
+    closed = closed_folders(root)
+    if closed:
+        path, reason = closed[0]
+        raise BadData(
+            f"{path}: cannot be opened ({reason}); {len(closed)} such in all, and what lies there would be missing",
+            "check permissions, or take it out of the data set's folder",
+        )
+
+
 def _check_classes(dataset: Dataset) -> None:
     found = {record.label for record in dataset.records}
     if len(found) == 1:
@@ -149,11 +178,22 @@ def _check_classes(dataset: Dataset) -> None:
 
 def _check_masks(dataset: Dataset) -> None:
     tumours = [record for record in dataset.records if record.label != HEALTHY]
-    if all(record.mask_path is None for record in tumours):
-        raise BadData(
-            f"{dataset.root}: none of {len(tumours)} tumour slices has a mask",
-            f"expected {_load(dataset.kind).LAYOUT}",
-        )
+    if any(record.mask_path is not None for record in tumours):
+        return
+    raise BadData(
+        f"{dataset.root}: none of {len(tumours)} tumour slices has a mask"
+        f"{_look_alikes(dataset.root, lone_masks(dataset))}",
+        f"expected {_load(dataset.kind).LAYOUT}; a mask has its picture's name, and ends in {', '.join(PICTURES)}",
+    )
+
+
+def _look_alikes(root: Path, lone: Sequence[Path]) -> str:
+    """What lies there instead of masks, by ending, with the first name."""
+    if not lone:
+        return ""
+    counts = Counter(path.suffix or "no ending" for path in lone)
+    endings = ", ".join(f"{count} x {ending}" for ending, count in counts.most_common(3))
+    return f"; {len(lone)} files look like masks and belong to no picture ({endings}): {lone[0].relative_to(root)}"
 
 
 def _few(names: list[str]) -> str:

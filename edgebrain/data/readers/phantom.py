@@ -2,7 +2,7 @@
 
 phantom.json       version, count, seed, and the group of each slice
 images/NAME.png    phantom_00001_gl_ax.png
-masks/NAME.png     tumour slices only
+masks/NAME.png     tumour slices only (any picture's ending is read)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgebrain.data.pairing import Pairing, pair_files, picture_files
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadData
 from edgebrain.files import read_json
@@ -30,18 +31,17 @@ def recognises(path: Path) -> bool:
 def records(path: Path) -> list[Record]:
     """The slices, with their heads as groups. Raises BadData: the note is damaged, or lacks the group of a slice."""
     groups = _groups(path / PHANTOM_FILE)
-    images = [image for image in _image_files(path / "images") if NAME.match(image.stem)]
+    files = _files(path)
+    images = [image for image in files.pictures if NAME.match(image.stem)]
     lost = [image.name for image in images if image.name not in groups]
     if lost:
         raise BadData(f"{path / PHANTOM_FILE}: lacks the group of {lost[0]}", "write the phantoms again")
-    return [_record(image, groups[image.name]) for image in images]
+    return [_record(image, groups[image.name], files) for image in images]
 
 
 def strays(path: Path) -> list[Path]:
-    """Images whose names do not tell class and plane, and masks that belong to no image."""
-    images, masks = _image_files(path / "images"), _image_files(path / "masks")
-    stems = {image.stem for image in images}
-    return [p for p in images if not NAME.match(p.stem)] + [p for p in masks if p.stem not in stems]
+    """Images whose names do not tell class and plane."""
+    return [image for image in _files(path).pictures if not NAME.match(image.stem)]
 
 
 def _groups(note: Path) -> Mapping[str, str]:
@@ -52,11 +52,12 @@ def _groups(note: Path) -> Mapping[str, str]:
     return groups
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*.png") if not p.name.startswith("."))
+def _files(path: Path) -> Pairing:
+    return pair_files(path, [file for file in picture_files(path) if file.parent.parent == path])
 
 
-def _record(image: Path, group: str) -> Record:
+def _record(image: Path, group: str, files: Pairing) -> Record:
     label, plane = image.stem.split("_")[-2:]
-    mask = image.parent.parent / "masks" / image.name
-    return Record(image.name, image, mask if mask.is_file() else None, LABELS[label], PLANES[plane], group=group)
+    mask, *others = files.masks.get(image, (None,))
+    others_found = tuple(filter(None, others))
+    return Record(image.name, image, mask, LABELS[label], PLANES[plane], group=group, other_masks=others_found)

@@ -1,0 +1,80 @@
+"""Slices that cannot be used: found with one reading, told in one sentence, and refused where they are too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from edgebrain.data.sample import Record
+from edgebrain.data.threads import opencv_alone
+from edgebrain.errors import BadData, BadImage
+
+THREADS = 2
+# Beyond this share of masks that cannot be used, what is left is another data set.
+MOST_LOST = 0.1
+# Name and reason of each slice that is left out.
+Rejected = Sequence[tuple[str, str]]
+
+
+def sound(records: Sequence[Record]) -> tuple[list[Record], list[tuple[str, str]]]:
+    """The records that can be used, and name and reason of the others. Every file is read."""
+    with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
+        reasons = list(pool.map(_reason, records))
+    kept = [record for record, reason in zip(records, reasons, strict=True) if not reason]
+    return kept, [(record.name, reason) for record, reason in zip(records, reasons, strict=True) if reason]
+
+
+def left_out(rejected: Rejected, slices: int, root: Path) -> str | None:
+    """`22 of 60 slices left out: FILE: REASON (see ...)`, with the first reason; None where nothing is left out."""
+    if not rejected:
+        return None
+    return f"{len(rejected)} of {slices} slices left out: {rejected[0][1]} (see edgebrain data summary {root})"
+
+
+def refuse_losses(records: Sequence[Record], rejected: Rejected, root: Path, allowed: bool = False) -> None:
+    """Raises BadData: every slice of a class is left out, or more than a tenth of those that have or need a mask.
+
+    allowed: go on all the same.
+    """
+    names = {name for name, _ in rejected}
+    if allowed or not names:
+        return
+    lost = _lost_class(records, names) or _lost_masks(records, names)
+    if lost:
+        raise BadData(
+            f"{root}: {lost}; the first: {rejected[0][1]}",
+            f"mend what `edgebrain data summary {root}` names, or pass --allow-rejected to go on with "
+            f"{len(records) - len(names)} of {len(records)} slices",
+        )
+
+
+def as_json(rejected: Rejected, slices: int, root: Path) -> dict[str, Any]:
+    """`rejected`: name and reason of each slice that is left out; `left_out`: the sentence, or None."""
+    return {
+        "rejected": [{"name": name, "reason": reason} for name, reason in rejected],
+        "left_out": left_out(rejected, slices, root),
+    }
+
+
+def _reason(record: Record) -> str:
+    try:
+        record.load()
+    except BadImage as problem:
+        return problem.message
+    return ""
+
+
+def _lost_class(records: Sequence[Record], names: set[str]) -> str:
+    there = Counter(record.label for record in records)
+    kept: Mapping[str, int] = Counter(record.label for record in records if record.name not in names)
+    lost = sorted(label for label in there if label and not kept.get(label))
+    return f"not one slice of {', '.join(lost)} can be used" if lost else ""
+
+
+def _lost_masks(records: Sequence[Record], names: set[str]) -> str:
+    masked = [record.name for record in records if record.needs_mask or record.mask_path is not None]
+    lost = sum(name in names for name in masked)
+    return f"{lost} of {len(masked)} masks cannot be used, more than a tenth" if lost > MOST_LOST * len(masked) else ""

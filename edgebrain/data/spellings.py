@@ -1,0 +1,80 @@
+"""Names that people give to the same thing: classes, and files and folders that hold masks.
+
+The one table of them; readers and the audit look names up here. Case, spaces, hyphens and underscores do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from edgebrain.bundle import CLASSES
+from edgebrain.data.sample import HEALTHY
+
+HEALTHY_NAMES = frozenset({
+    "no", "none", "notumor", "nontumor", "withouttumor", "tumorfree", "nolesion", "healthy", "normal", "normalbrain",
+    "healthybrain", "brainhealthy", "brainnormal", "negative", "nofinding",
+})  # fmt: skip
+TUMOUR_NAMES = {
+    "glioma": frozenset({"glioma", "gliomas", "gliom", "brainglioma"}),
+    "meningioma": frozenset({"meningioma", "meningiomas", "menin", "brainmenin", "brainmeningioma"}),
+    "pituitary": frozenset({"pituitary", "pituitaryadenoma", "brainpituitary"}),
+}
+IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "picture", "pictures", "slice", "slices", "scan", "scans"})
+MASK_FOLDERS = frozenset({
+    "seg", "segs", "segmentation", "segmentations", "label", "labels", "annotation", "annotations", "annot", "gt",
+    "groundtruth", "roi", "rois",
+})  # fmt: skip
+# These make a mask folder of any name that they stand in, such as train_masks.
+MASK_WORDS = frozenset({"mask", "masks"})
+IMAGE_WORDS = frozenset({"image", "images"})
+_MARK = (
+    r"(?:(?:tumou?r|lesion)[ _.-]?)?(?:masks?|seg|segm|segmentation|labels?|lbl|gt|ground[ _-]?truth|annotation|annot)"
+)
+_BEHIND = re.compile(rf"^(?P<base>.+?)[ _.-]+{_MARK}(?:[ _.-]?\d{{1,2}})?$", re.IGNORECASE)
+_BEFORE = re.compile(rf"^{_MARK}[ _.-]+(?P<base>.+)$", re.IGNORECASE)
+
+
+def class_of(name: str) -> str:
+    """The class that a folder's name means: one of CLASSES, or the name as it is where none is meant.
+
+    Example: `notumor`, `no-tumour` and `Healthy` are `no_tumor`; `Glioma_Tumor` is `glioma`; `oedema` stays.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower()).replace("tumour", "tumor")
+    if {plain, plain.removesuffix("s")} & HEALTHY_NAMES:
+        return HEALTHY
+    bare = plain.removesuffix("s").removesuffix("tumor") or plain
+    known = (label for label, names in TUMOUR_NAMES.items() if plain in names or bare in names)
+    return next(known, name)
+
+
+def is_class(name: str) -> bool:
+    """Whether a folder's name means one of CLASSES."""
+    return class_of(name) in CLASSES
+
+
+@cache
+def is_mask_folder(name: str) -> bool:
+    """Whether a folder of this name holds masks: `masks`, `labels`, `train_masks`."""
+    words = _words(name)
+    return "".join(words) in MASK_FOLDERS or bool(MASK_WORDS & set(words))
+
+
+@cache
+def without_kind(name: str) -> str:
+    """A folder's name without what says that it holds pictures or masks: `train` of `train_masks`, none of `images`."""
+    words = _words(name)
+    if "".join(words) in IMAGE_FOLDERS | MASK_FOLDERS:
+        return ""
+    rest = [word for word in words if word not in MASK_WORDS | IMAGE_WORDS]
+    return name if rest == words else "_".join(rest)
+
+
+def mask_base(stem: str) -> str | None:
+    """The stem of the picture that a file named like a mask belongs to, or None: `17_mask` and `mask_17` give `17`."""
+    found = _BEHIND.match(stem) or _BEFORE.match(stem)
+    return found["base"] if found else None
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[ _.-]+", name.lower()) if word]
