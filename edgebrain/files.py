@@ -169,11 +169,14 @@ def claim_file(wished: Path) -> Path:
 
     The number follows the largest that is taken, so that the newest file has the largest. Raises CannotWrite.
     """
+    try:
+        wished.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _cannot_write(wished, problem) from problem
     while True:
         newest = newest_name(wished)
         choice = wished if newest is None else _with_number(wished, _number_of(newest, wished) + 1)
         try:
-            choice.parent.mkdir(parents=True, exist_ok=True)
             choice.open("xb").close()
         except FileExistsError:
             continue  # another process was faster

@@ -12,6 +12,7 @@ def compare(
     first: Annotated[Path, typer.Argument(help="Report of `edgebrain bench --json`.", metavar="A.json")],
     second: Annotated[Path, typer.Argument(help="A later one.", metavar="B.json")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings there; - for stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
 ) -> None:
     """Say what became slower or faster from one bench report to another, and what is no difference.
 
@@ -25,7 +26,7 @@ def compare(
     from edgebrain.report.compare import compare_text
 
     if json_file is not None and json_file != Path("-"):
-        refuse_to_overwrite(json_file, force=False)
+        refuse_to_overwrite(json_file, force)
     found = compare_reports(read_report(first), read_report(second), (str(first), str(second)))
     if json_file == Path("-"):
         print(canonical_json(found), end="")

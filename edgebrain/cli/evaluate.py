@@ -9,7 +9,7 @@ import typer
 
 
 def evaluate(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle; the newest run's float bundle when left out.")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle, or a run (its float one); else the newest.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; the run's own when left out.")] = None,
     split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
     engine: Annotated[str | None, typer.Option(help="Instead of the format's usual engine.")] = None,
@@ -19,6 +19,7 @@ def evaluate(
     allow_rejected: Annotated[
         bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what --out and --json name.")] = False,
 ) -> None:
     """Score a bundle on labelled slices at their own size: Dice, IoU, accuracy, F1, confusion.
 
@@ -29,23 +30,27 @@ def evaluate(
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import copying_line
     from edgebrain.data.masks import MaskEncoding
-    from edgebrain.files import canonical_json, write_bytes, write_json
+    from edgebrain.files import canonical_json, claim_folder, refuse_to_overwrite, write_bytes, write_json
     from edgebrain.report.evaluation import evaluation_text
     from edgebrain.report.plots import confusion_png
-    from edgebrain.runs import newest_run, run_of
+    from edgebrain.runs import RUN_FILE, newest_run, run_of
 
-    folder = bundle or newest_run() / "float"
+    for file in (json_file, out / "evaluation.json" if out else None):
+        if file is not None and file != Path("-"):
+            refuse_to_overwrite(file, force)
+    folder = bundle or newest_run()
+    folder = folder / "float" if (folder / RUN_FILE).is_file() else folder
     opened = open_bundle(folder)
     run = run_of(folder)
     records, facts = choose_slices(run, data, split, bundles=[opened], allow_rejected=allow_rejected)
     with Bars() as bars:
         report = _scored(opened, records, facts, engine, threads, bars)
         report["copying"] = _copying(run, facts, [record.name for record in records], opened.input.shape[1])
-    place = out or (run or Path()) / "evaluation" / f"{folder.name}-{split}"
+    out = out or claim_folder((run or Path()) / "evaluation" / f"{folder.name}-{split}")
     summary = report["summary"]
     picture = confusion_png(summary["confusion"], summary["classes"], f"{opened.name}, {split}")
-    write_json(place / "evaluation.json", report)
-    write_bytes(place / "confusion.png", picture)
+    write_json(out / "evaluation.json", report)
+    write_bytes(out / "confusion.png", picture)
     if json_file == Path("-"):
         print(canonical_json(report), end="")
         return
@@ -58,7 +63,7 @@ def evaluate(
     print(evaluation_text(report))
     if report["copying"] is not None:
         print(copying_line(report["copying"]))
-    print(f"{place}: evaluation.json, confusion.png")
+    print(f"{out}: evaluation.json, confusion.png")
 
 
 def _copying(run: Path | None, facts: dict[str, Any], judged: list[str], side: int) -> dict[str, Any] | None:

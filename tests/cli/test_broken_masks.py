@@ -143,7 +143,7 @@ def discs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def evaluate(*words: str) -> dict[str, Any]:
-    assert run("evaluate", "bundle", "--data", "set", "--out", "figures", *words) == 0
+    assert run("evaluate", "bundle", "--data", "set", "--out", "figures", "--force", *words) == 0
     return json.loads(Path("figures/evaluation.json").read_text())
 
 

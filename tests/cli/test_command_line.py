@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -170,6 +171,26 @@ def test_evaluate_writes_figures_and_picture_and_prints_the_table(
     assert len(report["images"]) == report["data"]["slices"] == report["summary"]["counts"]["slices"]
     assert set(report["by_plane"]) == {"axial", "coronal", "sagittal"}
     assert (tmp_path / "out" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_again_takes_a_folder_of_its_own_and_replaces_nothing(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    for _ in range(2):
+        main_ok("evaluate", str(run), "--split", "val")
+    folders = sorted(path.name for path in (run / "evaluation").iterdir())
+    assert folders == ["float-val", "float-val-2"]
+    figures = [(run / "evaluation" / name / "evaluation.json").read_bytes() for name in folders]
+    assert figures[0] == figures[1]
+    notes = tmp_path / "notes.json"
+    notes.write_text("mine")
+    for words in (["--json", str(notes)], ["--out", str(run / "evaluation" / "float-val")]):
+        with pytest.raises(SystemExit) as caught:
+            main(["evaluate", str(run), *words])
+        assert caught.value.code == 1 and "already exists" in capsys.readouterr().err
+    assert notes.read_text() == "mine"
 
 
 def test_evaluate_to_stdout_is_json_alone(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
