@@ -12,7 +12,7 @@ from edgebrain.data.sample import Record
 
 LABELS = ("glioma", "no_tumor")
 PLAIN = PictureFacts(
-    Record("", Path(), None, "", ""), "", "", "JPEG", 512, 512, 1, "aa", 20_000, 3.0, 40.0, 0.4, None
+    Record("", Path(), None, "", ""), "", "", "JPEG", 512, 512, 1, 1, "aa", 20_000, 3.0, 40.0, 0.4, None
 )  # fmt: skip
 
 

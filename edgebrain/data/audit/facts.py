@@ -52,8 +52,11 @@ class MaskFacts:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """One picture that can be read. pixels: hash of its size and grey levels. tables: hash of the JPEG quantisation
-    tables, empty for other files. border, mean: grey levels, 0 to 255. dark: share of pixels up to DARK."""
+    """One picture that can be read.
+
+    pixels: hash of its size and grey levels. orientation: as in EXIF, 1 is upright. tables: hash of the JPEG
+    quantisation tables, empty for other files. border, mean: grey levels, 0 to 255. dark: share of pixels up to DARK.
+    """
 
     record: Record
     sha256: str
@@ -62,6 +65,7 @@ class PictureFacts:
     width: int
     height: int
     channels: int
+    orientation: int
     tables: str
     size_bytes: int
     border: float
@@ -157,6 +161,7 @@ def _look(record: Record) -> _Found | str:
         width=header.width,
         height=header.height,
         channels=header.channels,
+        orientation=header.orientation,
         tables=quantisation_tables(data),
         size_bytes=len(data),
         border=_border(image),

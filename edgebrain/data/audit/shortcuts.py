@@ -1,4 +1,4 @@
-"""Classes that can be told without looking at the picture: by size, encoding, or how bright the border is.
+"""Classes that can be told without looking at the picture: by size, encoding, orientation tag, or how bright the border is.
 
 A naive Bayes classifier on such facts, cut into bins, is trained and judged in five folds; a group is never in two of
 them. What it scores above the most frequent class is what a model could learn instead of anatomy. It sees each fact by
@@ -29,6 +29,7 @@ PURE, SEEN = 0.99, 20
 NAMED: dict[str, Callable[[PictureFacts], str]] = {
     "size": lambda fact: f"{fact.width}x{fact.height}",
     "file type and channels": lambda fact: f"{fact.kind}, {fact.channels} channel{'s'[: fact.channels > 1]}",
+    "orientation tag": lambda fact: str(fact.orientation),
     "JPEG tables": lambda fact: fact.tables or "none",
 }
 MEASURED: dict[str, Callable[[PictureFacts], float]] = {
