@@ -1,4 +1,4 @@
-"""Classes that can be told without looking at the picture: by size, encoding, orientation tag, or how bright the border is.
+"""Classes that can be told without looking at the picture: by size, encoding, orientation tag, or a bright border.
 
 A naive Bayes classifier on such facts, cut into bins, is trained and judged in five folds; a group is never in two of
 them. What it scores above the most frequent class is what a model could learn instead of anatomy. It sees each fact by
