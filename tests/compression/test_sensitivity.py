@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from edgebrain.bundle import open_bundle
 from edgebrain.compression.exporters import Exported
-from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.errors import BadBundle, BadRecipe, GateRefused
 from edgebrain.model.spec import UNetSpec
@@ -23,9 +20,8 @@ from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_qu
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import shrink, to_tensor
-from tests.conftest import Trained
+from tests.networks import BROKEN, BROKEN_DICE, FinishedRun, finished_run
 
-BROKEN = "dec1_conv1"
 RECIPE = QuantizeRecipe(
     "int8",
     calibration=CalibrationPart(slices=24),
@@ -38,97 +34,41 @@ def ignore(what: str, done: int, total: int) -> None:
     """No bar."""
 
 
-def opened(data: Trained | Broken, run: Path) -> Any:
+def opened(data: FinishedRun) -> Any:
     from edgebrain.compression.source import open_run
 
-    return open_run(run, open_dataset(data.phantoms), None, read_run(run)["data"]["sha256"], ignore)
+    return open_run(data.run, open_dataset(data.phantoms), None, read_run(data.run)["data"]["sha256"], ignore)
 
 
-def compress(data: Trained | Broken, run: Path, recipe: QuantizeRecipe, out: Path) -> dict[str, Any]:
+def compress(data: FinishedRun, recipe: QuantizeRecipe, out: Path) -> dict[str, Any]:
     from edgebrain.compression.quantize import quantize
 
-    return {outcome.name: outcome for outcome in quantize(opened(data, run), recipe, out, False, ignore)}
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A run and its data, whose truth is what the float network says: its Dice is 1 however little it has learnt."""
-
-    run: Path
-    phantoms: Path
+    return {outcome.name: outcome for outcome in quantize(opened(data), recipe, out, False, ignore)}
 
 
 @pytest.fixture(scope="module")
-def broken(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Broken:
-    """A network with one layer that int8 destroys and float does not notice: one of its input channels is dead, and
-    the weights that read it are huge, so that the scale of every kernel is theirs."""
-    from edgebrain.bundle import write_bundle
-    from edgebrain.model.network import WEIGHTS, weights_bytes
-    from edgebrain.training.float_bundle import open_float_model
-
-    root = tmp_path_factory.mktemp("broken")
-    made = Broken(root / "run", root / "phantoms")
-    shutil.copytree(trained.run, made.run)
-    shutil.copytree(trained.phantoms, made.phantoms)
-    bundle, model = open_float_model(made.run / "float")
-    gamma, beta, *moving = model.get_layer("enc1_conv2_bn").get_weights()
-    gamma[0], beta[0] = 0.0, 0.0
-    model.get_layer("enc1_conv2_bn").set_weights([gamma, beta, *moving])
-    reader = model.get_layer(BROKEN)
-    (kernel,) = reader.get_weights()
-    # The skip's channels follow those of the transposed convolution.
-    kernel[:, :, -gamma.size, :] = 200.0 * np.abs(kernel).max()
-    reader.set_weights([kernel])
-    _mark_a_tenth(model, made.phantoms)
-    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("schema", "files")}
-    contents = {WEIGHTS: weights_bytes(model), "scores.json": bundle.contents["scores.json"]}
-    write_bundle(made.run / "float", manifest, contents, force=True)
-    _label_by(made)
-    return made
-
-
-def _mark_a_tenth(model: Any, phantoms: Path) -> None:
-    """Shift the mask's bias until a tenth of all pixels is marked."""
-    images = [record.load().image for record in open_dataset(phantoms).records[:16]]
-    side = model.input.shape[1]
-    tensors = np.stack([shrink(image, side, side) for image in images]).astype(np.float32)[..., None] / 255.0
-    probabilities = np.concatenate([np.asarray(model(one[None], training=False)[0]) for one in tensors])
-    level = float(np.quantile(np.clip(probabilities, 1e-6, 1.0 - 1e-6), 0.9))
-    mask = model.get_layer("mask")
-    kernel, bias = mask.get_weights()
-    mask.set_weights([kernel, bias - np.log(level / (1.0 - level))])
-
-
-def _label_by(made: Broken) -> None:
-    """Write what the float bundle marks as the truth of the tumour slices, and note the data's new hash."""
-    session = open_session(made.run / "float")
-    for record in open_dataset(made.phantoms).records:
-        if record.mask_path is not None:
-            said = session.predict(record.load().image)
-            # A tumour slice needs a mask; where nothing is marked, its likeliest pixels.
-            marked = said.mask if said.mask.any() else said.probability == said.probability.max()
-            cv2.imwrite(str(record.mask_path), marked.astype(np.uint8) * 255)
-    entry = json.loads((made.run / "run.json").read_text())
-    entry["data"]["sha256"] = open_pack(open_dataset(made.phantoms), 64).sha256
-    entry["data"]["path"] = str(made.phantoms)
-    (made.run / "run.json").write_text(json.dumps(entry))
+def broken(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
+    """A network with one layer that INT8 destroys and float does not notice; see networks.py for how much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(session_cache))
+        return finished_run(tmp_path_factory.mktemp("broken"), broken=True)
 
 
 @pytest.fixture(scope="module")
-def loose(broken: Broken) -> Path:
+def loose(broken: FinishedRun) -> Path:
     """Bundles of the broken run, written through a gate that lets everything pass."""
     recipe = replace(RECIPE, gate=GatePart(slices=24, max_dice_drop=1.0, min_agreement=0.0))
-    outcomes = compress(broken, broken.run, recipe, broken.run / "bundles")
+    outcomes = compress(broken, recipe, broken.run / "bundles")
     errors = [outcome.error.message for outcome in outcomes.values() if outcome.error]
     assert not errors
     return broken.run / "bundles"
 
 
 @pytest.fixture(scope="module", params=["tflite", "openvino"])
-def found(request: pytest.FixtureRequest, broken: Broken, loose: Path) -> Iterator[dict[str, Any]]:
+def found(request: pytest.FixtureRequest, broken: FinishedRun, loose: Path) -> Iterator[dict[str, Any]]:
     from edgebrain.compression.sensitivity import explain
 
-    run = opened(broken, broken.run)
+    run = opened(broken)
     yield explain(run, open_bundle(loose / f"{request.param}-int8"), 24, ignore)
 
 
@@ -165,20 +105,20 @@ def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loo
         assert weights <= layer["bytes"] <= weights + 4 * known.outputs + 32, layer["layer"]
 
 
-def test_explain_refuses_what_it_cannot_look_into(trained: Trained, broken: Broken, loose: Path) -> None:
+def test_explain_refuses_what_it_cannot_look_into(computed: FinishedRun, broken: FinishedRun, loose: Path) -> None:
     from edgebrain.compression.sensitivity import explain
 
-    run = opened(broken, broken.run)
+    run = opened(broken)
     with pytest.raises(BadBundle, match="cannot be looked into"):
         explain(run, open_bundle(loose / "onnx-int8"), 24, ignore)
     with pytest.raises(BadBundle, match="nothing in it is quantized"):
         explain(run, open_bundle(loose / "tflite-float32"), 24, ignore)
     with pytest.raises(BadBundle, match="float parent is not in"):
-        explain(opened(trained, trained.run), open_bundle(loose / "tflite-int8"), 24, ignore)
+        explain(opened(computed), open_bundle(loose / "tflite-int8"), 24, ignore)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose: Path, broken: Broken) -> None:
+def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose: Path, broken: FinishedRun) -> None:
     int8, plain, spec = read(loose, name)
     from edgebrain.compression.sensitivity import with_float
 
@@ -190,7 +130,7 @@ def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: Broken) -> None:
+def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: FinishedRun) -> None:
     from edgebrain.compression.mixed import mixer
     from edgebrain.compression.sensitivity import with_float
 
@@ -234,11 +174,11 @@ def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: 
 
 
 @pytest.mark.parametrize("name", ["tflite", *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])])
-def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Broken, tmp_path: Path) -> None:
+def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: FinishedRun, tmp_path: Path) -> None:
     recipe = replaced(RECIPE, "compress", formats=(name,), keep_float="auto")
-    plain = compress(broken, broken.run, replaced(RECIPE, "compress", formats=(name,)), tmp_path / "plain")
+    plain = compress(broken, replaced(RECIPE, "compress", formats=(name,)), tmp_path / "plain")
     assert isinstance(plain[f"{name}-int8"].error, GateRefused)
-    outcomes = compress(broken, broken.run, recipe, tmp_path / "auto")
+    outcomes = compress(broken, recipe, tmp_path / "auto")
     outcome = outcomes[f"{name}-int8-mixed"]
     assert outcome.error is None and outcome.bundle is not None and not outcome.verdict.reasons
     assert BROKEN in outcome.bundle.manifest["kept_float"]
@@ -248,21 +188,21 @@ def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Brok
     assert open_session(open_bundle(outcome.bundle.path)).describe()["engine"]
 
 
-def test_auto_keeps_nothing_where_int8_passes(trained: Trained, tmp_path: Path) -> None:
+def test_auto_keeps_nothing_where_int8_passes(computed: FinishedRun, tmp_path: Path) -> None:
     gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
     recipe = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",), keep_float="auto")
-    outcome = compress(trained, trained.run, recipe, tmp_path / "b")["tflite-int8"]
+    outcome = compress(computed, recipe, tmp_path / "b")["tflite-int8"]
     assert outcome.bundle is not None and outcome.bundle.manifest["kept_float"] == []
     assert "nothing stays float" in outcome.note
 
 
-def test_layers_are_named_and_unknown_ones_refused(trained: Trained, tmp_path: Path) -> None:
+def test_layers_are_named_and_unknown_ones_refused(computed: FinishedRun, tmp_path: Path) -> None:
     gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
     base = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",))
-    outcomes = compress(trained, trained.run, replaced(base, "compress", keep_float="mask, enc1_conv1"), tmp_path / "b")
+    outcomes = compress(computed, replaced(base, "compress", keep_float="mask, enc1_conv1"), tmp_path / "b")
     assert sorted(outcomes["tflite-int8-mixed"].bundle.manifest["kept_float"]) == ["enc1_conv1", "mask"]
     with pytest.raises(BadBundle, match="no layer 'dec9_conv1'"):
-        compress(trained, trained.run, replaced(base, "compress", keep_float="dec9_conv1"), tmp_path / "c")
+        compress(computed, replaced(base, "compress", keep_float="dec9_conv1"), tmp_path / "c")
     assert not (tmp_path / "c").exists()
     with pytest.raises(BadRecipe, match="stay float"):
         check_quantize(replaced(base, "compress", qat=True, keep_float="mask"), "here")
@@ -297,7 +237,7 @@ def test_noise_is_told_in_decibels() -> None:
     assert silent.sqnr_db is None
 
 
-def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: Broken) -> None:
+def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: FinishedRun) -> None:
     from edgebrain.compression.probes import open_probe
 
     for name in ("tflite", "openvino"):

@@ -17,7 +17,7 @@ import pytest
 from edgebrain.bundle import open_bundle
 from edgebrain.recipe import replaced
 from tests.compression.test_quantize import RECIPE, compress
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 from tests.kit.native import PYTHON, TARGET, Device, as_root, make_device, real_kit, system_python, unpack
 
 pytestmark = pytest.mark.slow
@@ -27,10 +27,10 @@ SLICES = 20
 
 
 @pytest.fixture(scope="module")
-def bundles(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained network, as float32 and as int8."""
+def bundles(computed: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The computed network, as float32 and as int8."""
     folder = tmp_path_factory.mktemp("bundles")
-    compress(trained, replaced(RECIPE, "compress", formats=("tflite",)), folder)
+    compress(computed, replaced(RECIPE, "compress", formats=("tflite",)), folder)
     return folder
 
 

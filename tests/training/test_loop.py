@@ -24,12 +24,12 @@ from edgebrain.data.split import Split
 from edgebrain.errors import BadData, BadRun, CannotWrite
 from edgebrain.evaluation.scores import ImageScore, summarise
 from edgebrain.recipe import TrainPart, load_train_recipe, replaced
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 
 KEYS = {"loss", "dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy", "healthy_marked"}
 
 
-def train(run: Path, trained: Trained, epochs: int = 3, listener: Any = None, start: bool = True) -> Path:
+def train(run: Path, trained: FinishedRun, epochs: int = 3, listener: Any = None, start: bool = True) -> Path:
     from edgebrain.training.loop import Listener, finish_run, start_run
 
     dataset = open_dataset(trained.phantoms)
@@ -43,14 +43,14 @@ def weights(bundle: Path) -> bytes:
     return open_bundle(bundle).contents["model.weights.h5"]
 
 
-def test_a_finished_run_holds_what_it_promises(trained: Trained) -> None:
+def test_a_finished_run_holds_what_it_promises(trained: FinishedRun) -> None:
     names = {path.name for path in trained.run.iterdir()}
     assert names >= {"run.json", "recipe.toml", "split.json", "history.json", "curves.png", "checkpoint.npz"}
     assert names >= {"best.weights.h5", "last.weights.h5", "float"}
     assert (trained.run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_history_holds_every_figure_of_both_sides(trained: Trained) -> None:
+def test_history_holds_every_figure_of_both_sides(trained: FinishedRun) -> None:
     history = json.loads((trained.run / "history.json").read_text())
     assert [entry["epoch"] for entry in history] == list(range(1, 11))
     for entry in history:
@@ -58,13 +58,13 @@ def test_history_holds_every_figure_of_both_sides(trained: Trained) -> None:
     assert history[-1]["loss"] < history[0]["loss"]
 
 
-def test_the_small_network_learns_more_than_the_trivial_answers(trained: Trained) -> None:
+def test_the_small_network_learns_more_than_the_trivial_answers(trained: FinishedRun) -> None:
     best = max(entry["train"]["dice"] for entry in json.loads((trained.run / "history.json").read_text()))
     # All background scores 0 and a threshold 0.08 on phantoms; ten epochs of a network of width 4 are no triumph.
     assert best > 0.1
 
 
-def test_the_float_bundle_is_spec_weights_and_scores_of_the_validation_side(trained: Trained) -> None:
+def test_the_float_bundle_is_spec_weights_and_scores_of_the_validation_side(trained: FinishedRun) -> None:
     bundle = open_bundle(trained.run / "float")
     split = Split.read(trained.run / "split.json")
     scores = json.loads(bundle.contents["scores.json"])
@@ -74,14 +74,14 @@ def test_the_float_bundle_is_spec_weights_and_scores_of_the_validation_side(trai
     assert scores["summary"] == summarise([ImageScore.from_json(image) for image in scores["images"]])
 
 
-def test_weights_files_hold_no_optimizer(trained: Trained) -> None:
+def test_weights_files_hold_no_optimizer(trained: FinishedRun) -> None:
     bundle = open_bundle(trained.run / "float")
     stored = h5py.File(io.BytesIO(bundle.contents["model.weights.h5"]))
     assert "optimizer" not in stored
     assert "layers" in stored
 
 
-def test_epoch_figures_equal_an_independent_count(trained: Trained) -> None:
+def test_epoch_figures_equal_an_independent_count(trained: FinishedRun) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.training.float_bundle import open_float_model
     from edgebrain.training.loop import measure
@@ -104,11 +104,11 @@ def test_epoch_figures_equal_an_independent_count(trained: Trained) -> None:
     assert found["accuracy"] == pytest.approx(accuracy_score(pack.labels[rows], labels))
 
 
-def test_the_same_recipe_gives_the_same_weights(trained: Trained, tmp_path: Path) -> None:
+def test_the_same_recipe_gives_the_same_weights(trained: FinishedRun, tmp_path: Path) -> None:
     assert weights(train(tmp_path / "one" / "run", trained)) == weights(train(tmp_path / "two" / "run", trained))
 
 
-def test_a_run_stopped_in_mid_epoch_ends_where_an_undisturbed_one_ends(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_stopped_in_mid_epoch_ends_where_an_undisturbed_one_ends(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.training.loop import Listener
 
     class Stopped(Listener):
@@ -127,7 +127,7 @@ def test_a_run_stopped_in_mid_epoch_ends_where_an_undisturbed_one_ends(trained: 
 
 
 @pytest.mark.slow
-def test_a_run_killed_twice_ends_where_an_undisturbed_one_ends(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_killed_twice_ends_where_an_undisturbed_one_ends(trained: FinishedRun, tmp_path: Path) -> None:
     undisturbed = train(tmp_path / "whole" / "run", trained, epochs=8)
     run = tmp_path / "killed" / "run"
     words = ["train", str(tmp_path / "eight.toml"), "--data", str(trained.phantoms), "--out", str(run)]
@@ -151,7 +151,7 @@ def _epochs_done(run: Path) -> int:
         return 0
 
 
-def test_early_stopping_ends_a_run_that_gets_no_better(trained: Trained, tmp_path: Path) -> None:
+def test_early_stopping_ends_a_run_that_gets_no_better(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.training.loop import Listener, finish_run, start_run
 
     recipe = replaced(load_train_recipe(str(trained.recipe)), "train", epochs=30, patience=2, learning_rate=1e-8)
@@ -161,7 +161,7 @@ def test_early_stopping_ends_a_run_that_gets_no_better(trained: Trained, tmp_pat
     assert len(json.loads((tmp_path / "run" / "history.json").read_text())) < 15
 
 
-def test_a_run_does_not_go_on_with_other_data(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_does_not_go_on_with_other_data(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.data.phantom import write_phantoms
     from edgebrain.training.loop import Listener, finish_run
 
@@ -170,14 +170,14 @@ def test_a_run_does_not_go_on_with_other_data(trained: Trained, tmp_path: Path) 
         finish_run(trained.run, open_dataset(tmp_path / "other"), Listener())
 
 
-def test_a_broken_checkpoint_is_named(trained: Trained, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_named(trained: FinishedRun, tmp_path: Path) -> None:
     shutil.copytree(trained.run, tmp_path / "run", ignore=shutil.ignore_patterns("float"))
     (tmp_path / "run" / "checkpoint.npz").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(BadRun, match=r"checkpoint\.npz: cannot be read"):
         train(tmp_path / "run", trained, start=False)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: Trained, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.training.batches import Batches
     from edgebrain.training.loop import Listener, learn_epoch
@@ -192,6 +192,6 @@ def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: Traine
     assert "learning_rate" in caught.value.hint
 
 
-def test_a_run_folder_that_is_there_is_not_replaced(trained: Trained) -> None:
+def test_a_run_folder_that_is_there_is_not_replaced(trained: FinishedRun) -> None:
     with pytest.raises(CannotWrite, match="already exists"):
         train(trained.run, trained)
