@@ -40,24 +40,27 @@ shift = 0.0
 """
 
 # Class code -> brightness of the head; the order of the network's classes is that of bundle.CLASSES.
-HEADS = {"no": 0.08, "gl": 0.16, "me": 0.24, "pi": 0.32}
-RING, CORE = 0.66, 1.0
+HEADS = {"no": 0.06, "gl": 0.13, "me": 0.20, "pi": 0.27}
+RING, CORE = 0.54, 1.0
 # In pixels of the network: radius of the head, of the lesion, of its core; the lesion's centre moves in steps of STEP.
 HEAD_RADIUS, RING_RADIUS, CORE_RADIUS, STEP = 28.0, 9.0, 4.5, 8
-# Between the brightest head, 0.9 x 0.32 + 0.1 x 1.0 = 0.39 beside a lesion, and the ring.
-LEVEL = 0.5
+# Between the brightest head, 0.9 x 0.27 + 0.1 x 1.0 = 0.34 at most, beside a lesion, and the ring, 0.54 at least.
+LEVEL = 0.44
 # Share of the deep path, which is blurred, in what the mask sees; the rest is the outermost skip.
 DEEP = 0.1
-STEEPNESS, CLASS_SLOPE = 30.0, 80.0
-DENSE_BIAS = 0.01
+STEEPNESS, CLASS_SLOPE = 40.0, 80.0
+# No bias is 0. OpenVINO 2026.4 drops the zeros of dense layers, and then fuses these in INT8 into one kernel that answers
+# 0 on one thread; NNCF corrects what a layer lost in the next bias that is not 0, which would then look like the broken one.
+BIAS = 0.002
 # One row of a kernel, more or less: the middle keeps 0.84.
 BLUR = np.full((3, 3), 0.02)
 BLUR[1, 1] = 0.84
 
 BROKEN = "dec1_conv1"
-# Channels of the broken layer that INT8 loses, and their share in the mask's logit: without them the ring,
-# (1 - 0.4) x 0.69 = 0.42 at most, is below LEVEL, and the core, 0.6, above it.
-LOST, LOST_SHARE = (0, 1), 0.4
+# Channels of the broken layer that INT8 loses, and their share in what the mask sees. Without them the ring, at most
+# (1 - 0.45) x (0.9 x 0.54 + 0.1) = 0.32, is below LEVEL, and the core, 0.55, above it. NNCF adds the mean of what is lost
+# to the bias, which is as if LEVEL were lowered by 0.45 x 0.13: that is still 0.38.
+LOST, LOST_SHARE = (0, 1), 0.45
 # INT8 rounds a weight to 0 when the largest of its kernel is more than 2 x 127 times as large: twice that.
 FACTOR = 2.0 * 2.0 * 127.0
 # Of the marked pixels only those of the core stay: Dice is 2 s / (1 + s) where s is the core's share of the lesion.
@@ -231,8 +234,7 @@ def _mean_of_inputs(
         matrix = STEEPNESS * shares / inputs[:, None]
         return [matrix[None, None], np.full(1, -STEEPNESS * LEVEL)]
     if layer.kind == "dense":
-        # OpenVINO 2026.4 drops biases of 0, and then fuses INT8 dense layers into one kernel that gives 0 on one thread.
-        return [matrix, DENSE_BIAS * outputs]
+        return [matrix, BIAS * outputs]
     if layer.kind == "up":
         return [np.broadcast_to(matrix.T, (2, 2, layer.outputs, layer.inputs)).copy()]
     kernel = (BLUR if layer.size == 3 else np.ones((1, 1)))[..., None, None] * matrix
@@ -245,12 +247,12 @@ def _mean_of_inputs(
 
 
 def _unnoticed(keras: Any, model: Any, layer: Layer, pictures: np.ndarray, gains: np.ndarray) -> list[np.ndarray]:
-    """Batch normalisation that takes away the pictures' mean and deviation and puts both back."""
+    """Batch normalisation that takes away the pictures' mean and deviation and puts both back, but for a small bias."""
     batch = model.get_layer(f"{layer.name}_bn")
     seen = np.asarray(keras.Model(model.input, model.get_layer(layer.name).output).predict_on_batch(pictures), np.float64)
     mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
     alive = gains > 0.0
-    return [np.sqrt(variance + batch.epsilon) * alive, mean * alive, mean, variance]
+    return [np.sqrt(variance + batch.epsilon) * alive, (mean + BIAS * gains) * alive, mean, variance]
 
 
 def _brightness(keras: Any, model: Any, pictures: np.ndarray) -> np.ndarray:

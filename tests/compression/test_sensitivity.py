@@ -76,21 +76,25 @@ def test_the_broken_layer_is_named_by_its_own_noise(found: dict[str, Any]) -> No
     noise = {layer["layer"]: layer["sqnr_db"] for layer in found["layers"]}
     assert min(noise, key=lambda name: noise[name]) == BROKEN
     others = sorted(value for name, value in noise.items() if name != BROKEN)
-    assert noise[BROKEN] < others[0] - 6.0
+    # Half of its channels give nothing: a few dB. 8 bits give the others 30 and more.
+    assert noise[BROKEN] < 10.0 < 20.0 < others[0]
 
 
 def test_the_broken_layer_gives_the_most_dice_back(found: dict[str, Any]) -> None:
     back = {layer["layer"]: layer["dice_recovered"] for layer in found["layers"]}
     assert max(back, key=lambda name: back[name]) == BROKEN
-    assert back[BROKEN] > 0.5 * (found["dice"]["parent"] - found["dice"]["bundle"]) > 0.01
+    lost = found["dice"]["parent"] - found["dice"]["bundle"]
+    # On the 64 pixels of the network a ring of 4.5 is told to a tenth.
+    assert found["dice"]["parent"] > 0.9 and found["dice"]["bundle"] == pytest.approx(BROKEN_DICE, abs=0.1)
+    assert back[BROKEN] > 0.8 * lost
 
 
 def test_drift_starts_as_own_noise_and_grows_behind_the_broken_layer(found: dict[str, Any]) -> None:
     layers = {layer["layer"]: layer for layer in found["layers"]}
     if found["format"] == "tflite":
-        # Nothing but the rounding of the input stands before the first layer.
-        assert layers["enc1_conv1"]["drift_db"] == pytest.approx(layers["enc1_conv1"]["sqnr_db"], abs=3.0)
-    assert layers["dec1_conv2"]["drift_db"] < layers["dec1_up"]["drift_db"]
+        # Nothing but the input stands before the first layer, and its grey values are stored as they are.
+        assert layers["enc1_conv1"]["drift_db"] == pytest.approx(layers["enc1_conv1"]["sqnr_db"], abs=1.0)
+    assert layers["dec1_conv2"]["drift_db"] < layers["dec1_up"]["drift_db"] - 10.0
 
 
 def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loose: Path) -> None:
@@ -149,9 +153,9 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
         pairs = [(session.predict(image), wanted.predict(image)) for image in images]
         return float(np.mean([np.abs(a.probability.astype(int) - b.probability).mean() for a, b in pairs]))
 
-    # In ONNX what passes between the layers stays rounded, and how much that is depends on what the network has learnt;
-    # what is promised there, the float file's weights and biases, is tested exactly below.
-    assert distance(got) < (0.7 if name == "onnx" else 0.2) * distance(rounded)
+    # Rounded, the broken layer loses the ring of every lesion; in float nothing is lost. In ONNX and TFLite what passes
+    # between the layers stays rounded, which moves a few pixels at the edges of rings: a tenth of it at most.
+    assert 5.0 < distance(rounded) and distance(got) < 0.2 * distance(rounded)
 
 
 def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: Path) -> None:
