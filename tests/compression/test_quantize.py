@@ -88,6 +88,7 @@ def test_onnx_says_that_its_transposed_convolutions_stay_float(quantized: Quanti
     assert len(bundle.manifest["kept_float"]) == 3
 
 
+@pytest.mark.delicate
 def test_tflite_int8_gives_the_scores_that_its_softmax_would_be_given(quantized: Quantized) -> None:
     """LiteRT's int8 softmax is another one on Arm. Behind ours, the classes are the float sibling's."""
     from edgebrain.graph.tflite import operators
@@ -131,6 +132,7 @@ def test_int8_files_are_smaller_than_their_float_sibling(fmt: str, quantized: Qu
     assert quantized.open(f"{fmt}-int8").model_bytes < quantized.open(f"{fmt}-float32").model_bytes * 0.9
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_float_siblings_answer_as_keras_does(fmt: str, quantized: Quantized) -> None:
     keras_session = open_session(quantized.computed.run / "float")
@@ -142,6 +144,7 @@ def test_float_siblings_answer_as_keras_does(fmt: str, quantized: Quantized) -> 
         assert np.abs(ours.probability.astype(int) - theirs.probability.astype(int)).max() <= 1
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_int8_bundles_stay_near_their_float_sibling(fmt: str, quantized: Quantized) -> None:
     small, full = (open_session(quantized.folder / f"{fmt}-{kind}") for kind in ("int8", "float32"))
@@ -218,6 +221,7 @@ def broken_run(computed: FinishedRun, folder: Path, layer: str, value: float) ->
     return folder
 
 
+@pytest.mark.delicate
 def test_a_collapsed_export_is_refused_and_not_written(
     quantized: Quantized, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def compared(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]
     return found
 
 
+@pytest.mark.delicate
 def test_openvino_reads_the_tflite_file_in_int8(bundle: Path, tensors: np.ndarray) -> None:
     assert open_session(bundle, "openvino").describe()["precision"] == "int8"
     found = compared("openvino", answers(bundle, "litert", tensors), answers(bundle, "openvino", tensors))
