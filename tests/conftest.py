@@ -63,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Fi
 @pytest.fixture(scope="session")
 def computed(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
     """A run of the same size whose network was computed: it finds every lesion and every class, in float and in INT8,
-    and loses a hundredth of its brightness when half of its channels are pruned."""
+    and with half of its channels pruned."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(session_cache))
-        return finished_run(tmp_path_factory.mktemp("computed"), spare=0.005)
+        return finished_run(tmp_path_factory.mktemp("computed"), spare=True)

@@ -6,6 +6,9 @@ the lesion is, and in nothing that the class depends on.
 Network: every channel carries the local brightness, times a gain of its own. All weights are positive, each channel is a
 weighted mean of those before it, and batch normalisation changes nothing, in training as little as in inference. The
 mask is what is brighter than LEVEL, the class is told by the mean brightness of the deepest stage.
+On processors without VNNI the INT8 kernels of OpenVINO and ONNX Runtime add two neighbouring products in 16 bits, which
+overflow where 255 (w1 + w2) > 32767. So of two neighbouring channels (0 and 1, 2 and 3 ...) the weights sum to no more
+than the largest weight of the kernel, which is 127 in INT8. All others are whole 127ths of it: INT8 stores them as they are.
 """
 
 from __future__ import annotations
@@ -52,9 +55,7 @@ STEEPNESS, CLASS_SLOPE = 40.0, 80.0
 # No bias is 0. OpenVINO 2026.4 drops the zeros of dense layers, and then fuses these in INT8 into one kernel that answers
 # 0 on one thread; NNCF corrects what a layer lost in the next bias that is not 0, which would then look like the broken one.
 BIAS = 0.002
-# One row of a kernel, more or less: the middle keeps 0.84.
-BLUR = np.full((3, 3), 0.02)
-BLUR[1, 1] = 0.84
+BLUR = np.array([[0.0, 0.04, 0.0], [0.04, 0.84, 0.04], [0.0, 0.04, 0.0]])
 
 BROKEN = "dec1_conv1"
 # Channels of the broken layer that INT8 loses, and their share in what the mask sees. Without them the ring, at most
@@ -119,7 +120,7 @@ def picture(label: str, rng: np.random.Generator, scale: int = 2) -> tuple[np.nd
     return np.rint(image).astype(np.uint8), mask
 
 
-def finished_run(root: Path, *, spare: float | None = None, broken: bool = False) -> FinishedRun:
+def finished_run(root: Path, *, spare: bool = False, broken: bool = False) -> FinishedRun:
     """root/run, root/pictures and root/recipe.toml. spare and broken: as in `computed_weights`."""
     import keras
 
@@ -147,15 +148,15 @@ def finished_run(root: Path, *, spare: float | None = None, broken: bool = False
 
 
 def computed_weights(
-    spec: UNetSpec, images: np.ndarray, labels: np.ndarray, *, spare: float | None = None, broken: bool = False
+    spec: UNetSpec, images: np.ndarray, labels: np.ndarray, *, spare: bool = False, broken: bool = False
 ) -> Weights:
     """The network's weights by layer.
 
     Args:
         images, labels: (N, side, side) uint8 and (N,) class numbers; batch normalisation's statistics and the
             brightness between the classes are taken from them.
-        spare: share of each layer's sum that the second half of its input channels gets; None: channels are all alike.
-            The filters of a spare channel are small too, so that pruning by half takes just these.
+        spare: nothing is read from the second half of each layer's channels, and their filters are small: pruning by
+            half takes just these, and changes no answer.
         broken: `dec1_conv1` reads a dead channel with weights so large that INT8 loses all others of LOST; float
             does not notice, as the channel is 0.
     """
@@ -181,14 +182,14 @@ def computed_weights(
         if layer.normalised:
             set_weights_by_layer(model, weights)
             weights[f"{layer.name}_bn"] = _unnoticed(keras, model, layer, pictures, gains[layer.name])
-    weights["class"] = _class_by_brightness(spec, _brightness(keras, model, pictures), labels, gains)
+    weights["class"] = _class_by_brightness(spec, _brightness(keras, model, pictures), labels)
     return weights
 
 
-def _gains(rng: np.random.Generator, layer: Layer, spare: float | None, dead: bool) -> np.ndarray:
+def _gains(rng: np.random.Generator, layer: Layer, spare: bool, dead: bool) -> np.ndarray:
     """What each output channel makes of the brightness; 0 for a channel that is dead."""
-    gains = rng.uniform(0.7, 1.3, layer.outputs)
-    if spare is not None and layer.outputs > 1:
+    gains = rng.uniform(0.9, 1.1, layer.outputs)
+    if spare and layer.outputs > 1:
         gains[layer.outputs // 2 :] *= 0.3
     if dead:
         gains[0] = 0.0
@@ -209,7 +210,7 @@ def _mean_of_inputs(
     layer: Layer,
     inputs: np.ndarray,
     outputs: np.ndarray,
-    spare: float | None,
+    spare: bool,
     broken: bool,
 ) -> list[np.ndarray]:
     """The layer's weights: each output is a weighted mean of the inputs' brightness, times its gain."""
@@ -221,29 +222,44 @@ def _mean_of_inputs(
     elif broken and layer.name == "dec1_conv2":
         rest = np.setdiff1d(np.arange(layer.inputs), LOST)
         parts = [(np.array(LOST), LOST_SHARE), (rest, 1.0 - LOST_SHARE)]
-    shares = np.zeros((layer.inputs, layer.outputs))
+    matrix = np.zeros((layer.inputs, layer.outputs))
     for channels, share in parts:
-        some = rng.uniform(0.5, 1.5, (len(channels), layer.outputs)) * (inputs[channels] > 0.0)[:, None]
-        if spare is not None and len(channels) > 1:
-            half = len(channels) // 2
-            some[:half] *= (1.0 - spare) / some[:half].sum(axis=0)
-            some[half:] *= spare / some[half:].sum(axis=0)
-        shares[channels] = share * some / some.sum(axis=0)
-    matrix = shares * outputs / np.where(inputs > 0.0, inputs, 1.0)[:, None]
+        read = channels[: (len(channels) + 1) // 2] if spare else channels
+        some = _without_overflow(rng, inputs[read] > 0.0, layer.outputs)
+        matrix[read] = share * some / (inputs[read] @ some)
+    blur = BLUR if layer.size == 3 else np.ones((layer.size, layer.size))
+    # The layer's gain, or the mask's: what is 1 in all inputs shall be this in the output.
+    wanted = np.full(1, STEEPNESS) if layer.name == "mask" else outputs
+    kernel = _whole_127ths(blur[..., None, None] * matrix, inputs, wanted * (4.0 if layer.kind == "up" else 1.0))
     if layer.name == "mask":
-        matrix = STEEPNESS * shares / inputs[:, None]
-        return [matrix[None, None], np.full(1, -STEEPNESS * LEVEL)]
+        return [kernel, np.full(1, -STEEPNESS * LEVEL)]
     if layer.kind == "dense":
-        return [matrix, BIAS * outputs]
+        return [kernel[0, 0], BIAS * outputs]
     if layer.kind == "up":
-        return [np.broadcast_to(matrix.T, (2, 2, layer.outputs, layer.inputs)).copy()]
-    kernel = (BLUR if layer.size == 3 else np.ones((1, 1)))[..., None, None] * matrix
+        return [kernel.swapaxes(2, 3)]
     if broken and layer.name == BROKEN:
         # The skip's channels follow those of the transposed convolution.
         dead = layer.inputs - next(one.outputs for one in spec.layers() if one.name == "enc1_conv2")
         for channel in LOST:
             kernel[:, :, dead, channel] = FACTOR * kernel[..., channel].max()
     return [kernel]
+
+
+def _whole_127ths(kernel: np.ndarray, inputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The kernel, (k, k, inputs, outputs), in whole 127ths of its largest weight, each output's sum as wanted."""
+    whole = np.rint(127.0 * kernel / kernel.max(axis=(0, 1, 2)))
+    return whole * wanted / np.einsum("yxio,i->o", whole, inputs)
+
+
+def _without_overflow(rng: np.random.Generator, alive: np.ndarray, outputs: int) -> np.ndarray:
+    """(inputs, outputs) relative weights: one is 1 and its neighbour 0, all others are at most a half; 0 for the dead."""
+    some = rng.uniform(0.25, 0.5, (len(alive), outputs))
+    largest = rng.choice(np.flatnonzero(alive), outputs)
+    every = np.arange(outputs)
+    if len(alive) > 1:
+        some[largest ^ 1, every] = 0.0
+    some[largest, every] = 1.0
+    return some * alive[:, None]
 
 
 def _unnoticed(keras: Any, model: Any, layer: Layer, pictures: np.ndarray, gains: np.ndarray) -> list[np.ndarray]:
@@ -256,20 +272,21 @@ def _unnoticed(keras: Any, model: Any, layer: Layer, pictures: np.ndarray, gains
 
 
 def _brightness(keras: Any, model: Any, pictures: np.ndarray) -> np.ndarray:
-    """(N,) the mean brightness that the class sees."""
+    """(N, channels) what the class sees."""
     seen = keras.Model(model.input, model.get_layer("head_dense2").output).predict_on_batch(pictures)
     return np.asarray(seen, np.float64)
 
 
 def _class_by_brightness(
-    spec: UNetSpec, seen: np.ndarray, labels: np.ndarray, gains: dict[str, np.ndarray]
+    spec: UNetSpec, seen: np.ndarray, labels: np.ndarray
 ) -> list[np.ndarray]:
     """Straight lines, one a class, which cross halfway between two classes: the highest one is the class."""
     from edgebrain.bundle import CLASSES
     from edgebrain.data.readers.phantom import LABELS
 
-    last = gains[f"head_dense{len(spec.head)}"]
-    brightness = (seen / last).mean(axis=1)
+    # Every other channel of the half that is never spare, for no two neighbours to overflow.
+    read = (np.arange(seen.shape[1]) % 2 == 0) & (np.arange(seen.shape[1]) < seen.shape[1] // 2)
+    brightness = seen[:, read].mean(axis=1)
     order = [CLASSES.index(LABELS[code]) for code in HEADS]
     ends = [(brightness[labels == place].min(), brightness[labels == place].max()) for place in order]
     gaps = [after[0] - before[1] for before, after in zip(ends[:-1], ends[1:], strict=True)]
@@ -279,7 +296,7 @@ def _class_by_brightness(
     for rank, place in enumerate(order):
         slopes[place] = CLASS_SLOPE * (rank - 1.5)
         biases[place] = -CLASS_SLOPE * sum(middles[:rank])
-    kernel = np.broadcast_to(slopes / last[:, None] / len(last), (len(last), spec.classes)).copy()
+    kernel = slopes * read[:, None] / read.sum()
     return [kernel, biases - biases.mean()]
 
 
