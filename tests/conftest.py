@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.networks import FinishedRun, finished_run
+from tests.system_programs import told
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,6 +27,13 @@ epochs = 10
 batch = 8
 learning_rate = 5e-3
 """
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all tests that want a program which is not here."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    if line := told(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,11 @@ def computed_weights(
         gains[layer.name] = _gains(rng, layer, spare, dead)
         weights[layer.name] = _mean_of_inputs(rng, spec, layer, inputs, gains[layer.name], spare, broken)
         if layer.normalised:
-            weights[f"{layer.name}_bn"] = [np.ones(layer.outputs), *np.zeros((2, layer.outputs)), np.ones(layer.outputs)]
+            weights[f"{layer.name}_bn"] = [
+                np.ones(layer.outputs),
+                *np.zeros((2, layer.outputs)),
+                np.ones(layer.outputs),
+            ]
         before = layer.name
     model = build(spec, keras)
     pictures = images[..., None].astype(np.float32) / np.float32(255.0)
@@ -265,7 +269,9 @@ def _without_overflow(rng: np.random.Generator, alive: np.ndarray, outputs: int)
 def _unnoticed(keras: Any, model: Any, layer: Layer, pictures: np.ndarray, gains: np.ndarray) -> list[np.ndarray]:
     """Batch normalisation that takes away the pictures' mean and deviation and puts both back, but for a small bias."""
     batch = model.get_layer(f"{layer.name}_bn")
-    seen = np.asarray(keras.Model(model.input, model.get_layer(layer.name).output).predict_on_batch(pictures), np.float64)
+    seen = np.asarray(
+        keras.Model(model.input, model.get_layer(layer.name).output).predict_on_batch(pictures), np.float64
+    )
     mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
     alive = gains > 0.0
     return [np.sqrt(variance + batch.epsilon) * alive, (mean + BIAS * gains) * alive, mean, variance]
@@ -277,9 +283,7 @@ def _brightness(keras: Any, model: Any, pictures: np.ndarray) -> np.ndarray:
     return np.asarray(seen, np.float64)
 
 
-def _class_by_brightness(
-    spec: UNetSpec, seen: np.ndarray, labels: np.ndarray
-) -> list[np.ndarray]:
+def _class_by_brightness(spec: UNetSpec, seen: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     """Straight lines, one a class, which cross halfway between two classes: the highest one is the class."""
     from edgebrain.bundle import CLASSES
     from edgebrain.data.readers.phantom import LABELS
@@ -298,5 +302,3 @@ def _class_by_brightness(
         biases[place] = -CLASS_SLOPE * sum(middles[:rank])
     kernel = slopes * read[:, None] / read.sum()
     return [kernel, biases - biases.mean()]
-
-

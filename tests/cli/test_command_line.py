@@ -172,7 +172,9 @@ def test_evaluate_writes_figures_and_picture_and_prints_the_table(
     assert (tmp_path / "out" / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_evaluate_to_stdout_is_json_alone(trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_to_stdout_is_json_alone(
+    trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main_ok("evaluate", str(trained.run / "float"), "--out", str(tmp_path / "out"), "--json", "-", "--split", "val")
     assert json.loads(capsys.readouterr().out)["data"]["split"] == "val"
 

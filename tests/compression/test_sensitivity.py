@@ -183,7 +183,10 @@ def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param("tflite", marks=pytest.mark.delicate), *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])],
+    [
+        pytest.param("tflite", marks=pytest.mark.delicate),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:]),
+    ],
 )
 def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: FinishedRun, tmp_path: Path) -> None:
     recipe = replaced(RECIPE, "compress", formats=(name,), keep_float="auto")

@@ -19,6 +19,7 @@ from edgebrain.recipe import replaced
 from tests.compression.test_quantize import RECIPE, compress
 from tests.networks import FinishedRun
 from tests.kit.native import PYTHON, TARGET, Device, as_root, make_device, real_kit, system_python, unpack
+from tests.system_programs import needs
 
 pytestmark = pytest.mark.slow
 SOMEBODY = 54321
@@ -53,8 +54,9 @@ def test_a_kit_for_a_pi_has_less_than_90_mb(bundles: Path, tmp_path: Path, pytho
 def somebody(tmp_path: Path) -> Device:
     """A user without rights, without a network, without pip, with a folder of their own."""
     as_root()
-    if shutil.which("setpriv") is None or not system_python().startswith("/usr"):
-        pytest.skip("needs setpriv and a Python that others may run")
+    needs("setpriv")
+    if not system_python().startswith("/usr"):
+        pytest.skip("needs a Python that others may run")
     device = make_device(tmp_path)
     shutil.chown(device.home, SOMEBODY, SOMEBODY)
     for folder in (tmp_path, *tmp_path.parents[:2]):
