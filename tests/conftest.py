@@ -1,7 +1,7 @@
 """Two small runs for all tests that need one: a trained one for what training leaves, and a computed one for the rest.
 
-What the trained network answers hangs on the processor; no test may hang on it. A test that needs a network which works,
-or one that is broken in a known way, takes a computed one (networks.py).
+What the trained network answers hangs on the processor; no test may hang on it. A test that needs a network which
+works, or one that is broken in a known way, takes a computed one (networks.py).
 """
 
 from __future__ import annotations

@@ -1,19 +1,23 @@
 """A finished run whose network was computed, not trained: what it answers follows from its weights, on any processor.
 
 Pictures: a head of one grey level a class, and in it, but for the healthy class, a lesion: a ring of grey RING around a
-core of white. Everything lies on the grid of the deepest stage, so that slices of one class differ in noise and in where
-the lesion is, and in nothing that the class depends on.
-Network: every channel carries the local brightness, times a gain of its own. All weights are positive, each channel is a
-weighted mean of those before it, and batch normalisation changes nothing, in training as little as in inference. The
+core of white. Everything lies on the grid of the deepest stage, so that slices of one class differ in noise and in
+where the lesion is, and in nothing that the class depends on.
+
+Network: every channel carries the local brightness, times a gain of its own. All weights are positive, each channel is
+a weighted mean of those before it, and batch normalisation changes nothing, in training as little as in inference. The
 mask is what is brighter than LEVEL, the class is told by the mean brightness of the deepest stage.
-On processors without VNNI the INT8 kernels of OpenVINO and ONNX Runtime add two neighbouring products in 16 bits, which
-overflow where 255 (w1 + w2) > 32767. So of two neighbouring channels (0 and 1, 2 and 3 ...) the weights sum to no more
-than the largest weight of the kernel, which is 127 in INT8. All others are whole 127ths of it: INT8 stores them as they are.
+
+INT8: without VNNI the kernels of OpenVINO and ONNX Runtime add two neighbouring products in 16 bits, which overflow
+where 255 (w1 + w2) > 32767. So of two neighbouring channels (0 and 1, 2 and 3 ...) the weights sum to no more
+than the largest weight of the kernel, which is 127 in INT8. All weights are whole 127ths of that one, so that INT8
+stores them as they are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +56,16 @@ LEVEL = 0.44
 # Share of the deep path, which is blurred, in what the mask sees; the rest is the outermost skip.
 DEEP = 0.1
 STEEPNESS, CLASS_SLOPE = 40.0, 80.0
-# No bias is 0. OpenVINO 2026.4 drops the zeros of dense layers, and then fuses these in INT8 into one kernel that answers
-# 0 on one thread; NNCF corrects what a layer lost in the next bias that is not 0, which would then look like the broken one.
+# No bias is 0. OpenVINO 2026.4 drops the zeros of dense layers; on processors with bfloat16 it then fuses these in INT8
+# into one kernel, which answers 0 on one thread. And NNCF corrects what a layer lost in the next bias that is not 0:
+# that layer would look like the broken one.
 BIAS = 0.002
 BLUR = np.array([[0.0, 0.04, 0.0], [0.04, 0.84, 0.04], [0.0, 0.04, 0.0]])
 
 BROKEN = "dec1_conv1"
 # Channels of the broken layer that INT8 loses, and their share in what the mask sees. Without them the ring, at most
-# (1 - 0.45) x (0.9 x 0.54 + 0.1) = 0.32, is below LEVEL, and the core, 0.55, above it. NNCF adds the mean of what is lost
-# to the bias, which is as if LEVEL were lowered by 0.45 x 0.13: that is still 0.38.
+# (1 - 0.45) x (0.9 x 0.54 + 0.1) = 0.32, is below LEVEL, and the core, 0.55, above it. NNCF adds the mean of what is
+# lost to the bias, which is as if LEVEL were lowered by 0.45 x 0.13: that is still 0.38.
 LOST, LOST_SHARE = (0, 1), 0.45
 # INT8 rounds a weight to 0 when the largest of its kernel is more than 2 x 127 times as large: twice that.
 FACTOR = 2.0 * 2.0 * 127.0
@@ -256,7 +261,7 @@ def _whole_127ths(kernel: np.ndarray, inputs: np.ndarray, wanted: np.ndarray) ->
 
 
 def _without_overflow(rng: np.random.Generator, alive: np.ndarray, outputs: int) -> np.ndarray:
-    """(inputs, outputs) relative weights: one is 1 and its neighbour 0, all others are at most a half; 0 for the dead."""
+    """(inputs, outputs) relative weights: one is 1 and its neighbour 0, others are at most a half; 0 for the dead."""
     some = rng.uniform(0.25, 0.5, (len(alive), outputs))
     largest = rng.choice(np.flatnonzero(alive), outputs)
     every = np.arange(outputs)
@@ -293,9 +298,9 @@ def _class_by_brightness(spec: UNetSpec, seen: np.ndarray, labels: np.ndarray) -
     brightness = seen[:, read].mean(axis=1)
     order = [CLASSES.index(LABELS[code]) for code in HEADS]
     ends = [(brightness[labels == place].min(), brightness[labels == place].max()) for place in order]
-    gaps = [after[0] - before[1] for before, after in zip(ends[:-1], ends[1:], strict=True)]
+    gaps = [after[0] - before[1] for before, after in pairwise(ends)]
     assert min(gaps) > 0.02, f"classes are too near to each other: {ends}"
-    middles = [(before[1] + after[0]) / 2 for before, after in zip(ends[:-1], ends[1:], strict=True)]
+    middles = [(before[1] + after[0]) / 2 for before, after in pairwise(ends)]
     slopes, biases = np.zeros(spec.classes), np.zeros(spec.classes)
     for rank, place in enumerate(order):
         slopes[place] = CLASS_SLOPE * (rank - 1.5)

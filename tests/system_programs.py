@@ -1,4 +1,4 @@
-"""Programs that are no part of Python and that some tests need: what brings them on Debian, and one reason for a skip."""
+"""Programs that some tests need and pip does not bring: their packages on Debian, and one reason for a skip."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ import pytest
 
 from edgebrain.cache import cache_folder
 from tests.arm.debian import NotToBeHad, unpack
-from tests.targets.sshd import Server, server, skip_without_sshd
 from tests.system_programs import needs
+from tests.targets.sshd import Server, server, skip_without_sshd
 
 # Read when the module is loaded: each test has a cache folder of its own, and these take a minute to make.
 CACHE = cache_folder() / "arm-tests"

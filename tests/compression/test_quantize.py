@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebrain.bundle import Bundle, open_bundle
+from edgebrain.bundle import CLASSES, Bundle, open_bundle
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun, CannotWrite, GateRefused
@@ -23,6 +25,7 @@ from edgebrain.recipe import CalibrationPart, FinetunePart, GatePart, QuantizeRe
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
 from tests.networks import FinishedRun
+from tests.system_programs import needs
 
 # The gate has more room here than the computed network needs, and is tested by itself. A step of Adam moves a weight by
 # its learning rate at most: what is fine-tuned by 1e-6 is what was computed.
@@ -140,7 +143,8 @@ def test_float_siblings_answer_as_keras_does(fmt: str, quantized: Quantized) -> 
     for record in open_dataset(quantized.computed.phantoms).records[:6]:
         image = record.load().image
         ours, theirs = session.predict(image), keras_session.predict(image)
-        np.testing.assert_allclose(ours.class_probabilities, theirs.class_probabilities, atol=1e-4)
+        # Each sums in its own order, and the class is 80 times the brightness: 1e-6 of this is 1e-4 of a probability.
+        np.testing.assert_allclose(ours.class_probabilities, theirs.class_probabilities, atol=1e-3)
         assert np.abs(ours.probability.astype(int) - theirs.probability.astype(int)).max() <= 1
 
 
@@ -153,7 +157,51 @@ def test_int8_bundles_stay_near_their_float_sibling(fmt: str, quantized: Quantiz
         image = record.load().image
         ours, theirs = (session.predict(image).probability.astype(int) for session in (small, full))
         far.append(np.abs(ours - theirs).mean())
-    assert np.mean(far) < 8.0
+    # INT8 moves a pixel in a hundred by a few steps; an inverted or empty mask is 10 and more away.
+    assert np.mean(far) < 3.0
+
+
+# AVX2 without AVX-512 or VNNI, and an Atom that has no AVX at all. The interpreters choose their kernels by CPUID, of
+# which only oneDNN can be talked out otherwise.
+PROCESSORS = ("Haswell", "Denverton")
+ON_A_PROCESSOR = """
+import sys
+from pathlib import Path
+import numpy as np
+from edgebrain.runtime.session import open_session
+said = {}
+for folder in map(Path, sys.argv[3:]):
+    session = open_session(folder)
+    answers = [session.predict(image) for image in np.load(sys.argv[1])]
+    said[f"{folder.name} mask"] = [one.mask for one in answers]
+    said[f"{folder.name} class"] = [one.class_probabilities.argmax() for one in answers]
+    said[f"{folder.name} sha256"] = [one.outputs_sha256 for one in answers]
+np.savez(sys.argv[2], **said)
+"""
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_every_bundle_works_on_an_older_processor(processor: str, quantized: Quantized, tmp_path: Path) -> None:
+    """Emulated, instruction by instruction: what is there is what the interpreters find and use."""
+    needs("qemu-x86_64")
+    records = open_dataset(quantized.computed.phantoms).records[:8]
+    samples = [record.load() for record in records]
+    np.save(tmp_path / "images.npy", [sample.image for sample in samples])
+    folders = [quantized.folder / f"{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8")]
+    command = ["qemu-x86_64", "-cpu", processor, sys.executable, "-c", ON_A_PROCESSOR]
+    command += map(str, [tmp_path / "images.npy", tmp_path / "said.npz", *folders])
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = np.load(tmp_path / "said.npz")
+    truth = np.stack([sample.mask for sample in samples])
+    labels = [CLASSES.index(sample.label) for sample in samples]
+    for folder in folders:
+        mask = said[f"{folder.name} mask"]
+        assert 2.0 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9, folder.name
+        assert said[f"{folder.name} class"].tolist() == labels, folder.name
+    # Sums of whole numbers: the bytes of this processor.
+    here = open_session(quantized.folder / "tflite-int8")
+    assert said["tflite-int8 sha256"].tolist() == [here.predict(sample.image).outputs_sha256 for sample in samples]
 
 
 def test_lineage_leads_to_the_float_bundle_and_the_split(quantized: Quantized) -> None:
@@ -221,7 +269,6 @@ def broken_run(computed: FinishedRun, folder: Path, layer: str, value: float) ->
     return folder
 
 
-@pytest.mark.delicate
 def test_a_collapsed_export_is_refused_and_not_written(
     quantized: Quantized, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,9 +322,6 @@ def test_quantization_aware_training_gives_a_full_integer_file(quantized: Quanti
 
 @pytest.mark.slow
 def test_another_process_writes_the_same_bytes(quantized: Quantized, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     recipe = tmp_path / "mine.toml"
     from edgebrain.recipe import as_toml
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,13 @@ RECIPE = QuantizeRecipe(
     gate=GatePart(slices=24, max_dice_drop=0.15, min_agreement=0.5),
 )
 FORMATS = ("tflite", "openvino", "onnx")
+
+
+def skip_under_a_cap(name: str) -> None:
+    """OpenVINO compiles no INT8 model with a float layer under a cap that its own code generators do not know of; where
+    the processor itself has no more (an emulated Haswell) it does."""
+    if name == "openvino" and os.environ.get("ONEDNN_MAX_CPU_ISA") == "AVX2":
+        pytest.skip("OpenVINO compiles no mixed model under ONEDNN_MAX_CPU_ISA=AVX2")
 
 
 def ignore(what: str, done: int, total: int) -> None:
@@ -68,6 +76,7 @@ def loose(broken: FinishedRun) -> Path:
 def found(request: pytest.FixtureRequest, broken: FinishedRun, loose: Path) -> Iterator[dict[str, Any]]:
     from edgebrain.compression.sensitivity import explain
 
+    skip_under_a_cap(request.param)
     run = opened(broken)
     yield explain(run, open_bundle(loose / f"{request.param}-int8"), 24, ignore)
 
@@ -142,6 +151,7 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
     from edgebrain.compression.mixed import mixer
     from edgebrain.compression.sensitivity import with_float
 
+    skip_under_a_cap(name)
     int8, plain, spec = read(loose, name)
     every = [layer.name for layer in spec.layers()]
     mixed = mixer(name).keep_float(int8, plain, spec, every)
@@ -159,7 +169,7 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
 
     # Rounded, the broken layer loses the ring of every lesion; in float nothing is lost. In ONNX and TFLite what passes
     # between the layers stays rounded, which moves a few pixels at the edges of rings: a tenth of it at most.
-    assert 5.0 < distance(rounded) and distance(got) < 0.2 * distance(rounded)
+    assert distance(rounded) > 5.0 and distance(got) < 0.2 * distance(rounded)
 
 
 def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: Path) -> None:
@@ -202,7 +212,6 @@ def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Fini
     assert open_session(open_bundle(outcome.bundle.path)).describe()["engine"]
 
 
-@pytest.mark.delicate
 def test_auto_keeps_nothing_where_int8_passes(computed: FinishedRun, tmp_path: Path) -> None:
     gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
     recipe = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",), keep_float="auto")

@@ -17,8 +17,8 @@ import pytest
 from edgebrain.bundle import open_bundle
 from edgebrain.recipe import replaced
 from tests.compression.test_quantize import RECIPE, compress
-from tests.networks import FinishedRun
 from tests.kit.native import PYTHON, TARGET, Device, as_root, make_device, real_kit, system_python, unpack
+from tests.networks import FinishedRun
 from tests.system_programs import needs
 
 pytestmark = pytest.mark.slow

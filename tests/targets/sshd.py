@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from tests.system_programs import found, needs
 
 # In the environment of each command, so that what is left of one can be found.

@@ -23,9 +23,9 @@ from edgebrain.targets.ssh import SshTarget
 from edgebrain.targets.worker import Worker
 from tests.bench.shelf import records
 from tests.runtime.tiny import tiny_bundle
+from tests.system_programs import needs
 from tests.targets.board import ends_all, script
 from tests.targets.sshd import Server, free_port, make_key, proxy, server
-from tests.system_programs import needs
 
 pytestmark = pytest.mark.usefixtures("few_wheels")
 

@@ -31,8 +31,8 @@ PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "gpu": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
 }
-# Since ONNX Runtime 1.21 it rounds float weights between rounded activations to int8, one scale for the whole tensor: it
-# would undo what was kept in float. https://github.com/microsoft/onnxruntime/pull/22969
+# Since ONNX Runtime 1.21 it rounds float weights between rounded activations to int8, one scale for the whole tensor,
+# and so undoes what was kept in float. https://github.com/microsoft/onnxruntime/pull/22969
 REQUANTIZES = "WeightBiasQuantization"
 TYPES = {"float": "float32", "float16": "float16", "int8": "int8", "uint8": "uint8"}
 
