@@ -170,12 +170,13 @@ from pathlib import Path
 import numpy as np
 from edgebrain.runtime.session import open_session
 said = {}
-for folder in map(Path, sys.argv[3:]):
-    session = open_session(folder)
+for asked in sys.argv[3:]:
+    folder, _, engine = asked.partition("@")
+    session = open_session(Path(folder), engine or None)
     answers = [session.predict(image) for image in np.load(sys.argv[1])]
-    said[f"{folder.name} mask"] = [one.mask for one in answers]
-    said[f"{folder.name} class"] = [one.class_probabilities.argmax() for one in answers]
-    said[f"{folder.name} sha256"] = [one.outputs_sha256 for one in answers]
+    said[f"{asked} mask"] = [one.mask for one in answers]
+    said[f"{asked} class"] = [one.class_probabilities.argmax() for one in answers]
+    said[f"{asked} sha256"] = [one.outputs_sha256 for one in answers]
 np.savez(sys.argv[2], **said)
 """
 
@@ -187,21 +188,23 @@ def test_every_bundle_works_on_an_older_processor(processor: str, quantized: Qua
     records = open_dataset(quantized.computed.phantoms).records[:8]
     samples = [record.load() for record in records]
     np.save(tmp_path / "images.npy", [sample.image for sample in samples])
-    folders = [quantized.folder / f"{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8")]
+    asked = [f"{quantized.folder}/{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8")]
+    asked.append(f"{quantized.folder}/tflite-int8@openvino")
     command = ["qemu-x86_64", "-cpu", processor, sys.executable, "-c", ON_A_PROCESSOR]
-    command += map(str, [tmp_path / "images.npy", tmp_path / "said.npz", *folders])
+    command += map(str, [tmp_path / "images.npy", tmp_path / "said.npz", *asked])
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = np.load(tmp_path / "said.npz")
     truth = np.stack([sample.mask for sample in samples])
     labels = [CLASSES.index(sample.label) for sample in samples]
-    for folder in folders:
-        mask = said[f"{folder.name} mask"]
-        assert 2.0 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9, folder.name
-        assert said[f"{folder.name} class"].tolist() == labels, folder.name
+    for one in asked:
+        mask = said[f"{one} mask"]
+        assert 2.0 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9, one
+        assert said[f"{one} class"].tolist() == labels, one
     # Sums of whole numbers: the bytes of this processor.
     here = open_session(quantized.folder / "tflite-int8")
-    assert said["tflite-int8 sha256"].tolist() == [here.predict(sample.image).outputs_sha256 for sample in samples]
+    expected = [here.predict(sample.image).outputs_sha256 for sample in samples]
+    assert said[f"{here.bundle.path} sha256"].tolist() == expected
 
 
 def test_lineage_leads_to_the_float_bundle_and_the_split(quantized: Quantized) -> None:

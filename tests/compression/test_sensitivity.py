@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_qu
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import shrink, to_tensor
+from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.networks import BROKEN, BROKEN_DICE, FinishedRun, finished_run
 
 RECIPE = QuantizeRecipe(
@@ -29,13 +29,6 @@ RECIPE = QuantizeRecipe(
     gate=GatePart(slices=24, max_dice_drop=0.15, min_agreement=0.5),
 )
 FORMATS = ("tflite", "openvino", "onnx")
-
-
-def skip_under_a_cap(name: str) -> None:
-    """OpenVINO compiles no INT8 model with a float layer under a cap that its own code generators do not know of; where
-    the processor itself has no more (an emulated Haswell) it does."""
-    if name == "openvino" and os.environ.get("ONEDNN_MAX_CPU_ISA") == "AVX2":
-        pytest.skip("OpenVINO compiles no mixed model under ONEDNN_MAX_CPU_ISA=AVX2")
 
 
 def ignore(what: str, done: int, total: int) -> None:
@@ -76,7 +69,7 @@ def loose(broken: FinishedRun) -> Path:
 def found(request: pytest.FixtureRequest, broken: FinishedRun, loose: Path) -> Iterator[dict[str, Any]]:
     from edgebrain.compression.sensitivity import explain
 
-    skip_under_a_cap(request.param)
+    skip_openvino_under_a_cap(request.param)
     run = opened(broken)
     yield explain(run, open_bundle(loose / f"{request.param}-int8"), 24, ignore)
 
@@ -115,6 +108,7 @@ def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loo
     assert sum(layer["macs"] for layer in found["layers"]) == spec.macs
     counted = [layer["ms"] for layer in found["layers"] if layer["ms"] is not None]
     assert len(counted) >= len(found["layers"]) - 2
+    # The parts are timed in another run than the whole: on a busy machine one of both is slowed down, by less than 4.
     assert 0.0 < sum(counted) < 4.0 * found["whole_ms"]
     for layer, known in zip(found["layers"], spec.layers(), strict=True):
         weights = known.size**2 * known.inputs * known.outputs
@@ -151,7 +145,7 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
     from edgebrain.compression.mixed import mixer
     from edgebrain.compression.sensitivity import with_float
 
-    skip_under_a_cap(name)
+    skip_openvino_under_a_cap(name)
     int8, plain, spec = read(loose, name)
     every = [layer.name for layer in spec.layers()]
     mixed = mixer(name).keep_float(int8, plain, spec, every)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.instruction_sets import CAP
 from tests.runtime.tiny import tiny_bundle
-
-CAP = "ONEDNN_MAX_CPU_ISA"
 
 
 @pytest.mark.delicate

@@ -23,6 +23,7 @@ from edgebrain.recipe import replaced
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import shrink, to_tensor
 from tests.compression.test_quantize import RECIPE, compress
+from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.networks import FinishedRun
 
 SLICES = 40
@@ -80,6 +81,7 @@ def compared(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]
 
 @pytest.mark.delicate
 def test_openvino_reads_the_tflite_file_in_int8(bundle: Path, tensors: np.ndarray) -> None:
+    skip_openvino_under_a_cap()
     assert open_session(bundle, "openvino").describe()["precision"] == "int8"
     found = compared("openvino", answers(bundle, "litert", tensors), answers(bundle, "openvino", tensors))
     assert found["pixels differ behind the threshold"] < 0.01

@@ -54,6 +54,7 @@ def reshaping(folder: Path, as_node: bool = False) -> Bundle:
     return write_bundle(folder / "reshaping", manifest, {"model.onnx": model.SerializeToString()})
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("count", [2, 8])
 @pytest.mark.parametrize(("fmt", "precision"), KINDS)
 def test_slices_answered_together_get_the_answers_of_each_alone(
@@ -63,10 +64,12 @@ def test_slices_answered_together_get_the_answers_of_each_alone(
     alone = open_session(bundle, device="gpu")
     expected = [alone.predict(image) for image in images]
     found = open_session(bundle, device="gpu", slices=count).predict_together(images)
-    assert [one.outputs_sha256 for one in found] == [one.outputs_sha256 for one in expected]
     assert len({one.outputs_sha256 for one in found}) == count
     for one, other in zip(found, expected, strict=True):
         assert np.array_equal(one.mask, other.mask) and one.label == other.label
+        # Kernels may sum in another order at another batch; two discs are further apart than a grey step.
+        assert np.abs(one.probability.astype(int) - other.probability).max() <= 1
+        assert np.allclose(one.class_probabilities, other.class_probabilities, atol=1e-5)
 
 
 def test_an_onnx_file_that_reshapes_to_one_slice_is_changed_for_several(tmp_path: Path) -> None:
