@@ -39,7 +39,7 @@ def test_the_commands_of_the_readme_work_as_typed(
     # A step of Adam moves a weight by the rate at most.
     Path("tiny.toml").write_text(recipe.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e-6"))
     Path("mine.toml").write_text("[calibration]\nslices = 16\n")
-    main_ok("data", "phantom", "phantoms", "--count", "12", "--seed", "1")
+    main_ok("data", "phantom", "phantoms", "--count", "96", "--seed", "1")
     write_pictures(Path("pictures"), 96)
     main_ok("train", "tiny.toml", "--data", "pictures")
     assert "next: edgebrain quantize runs/tiny-1" in capsys.readouterr().out
