@@ -53,5 +53,6 @@ def test_the_commands_of_the_readme_work_as_typed(
     capsys.readouterr()
     picture = sorted(Path("phantoms/images").glob("*_gl_*.png"))[0]
     main_ok("predict", str(picture), "--out", "answer", "--pixel-mm", "0.5")
-    assert any(word in capsys.readouterr().out for word in ("glioma", "meningioma", "pituitary", "no_tumor"))
+    said = capsys.readouterr().out
+    assert any(word in said for word in ("glioma", "meningioma", "pituitary", "no_tumor"))
     assert sorted(path.suffix for path in Path("answer").rglob("*") if path.is_file()) == [".csv", ".png", ".png"]

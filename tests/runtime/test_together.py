@@ -14,6 +14,7 @@ from edgebrain.errors import EdgebrainError, MissingExtra
 from edgebrain.runtime.engines import open_engine
 from edgebrain.runtime.latency import time_together
 from edgebrain.runtime.session import open_session
+from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.runtime.pictures import bright_disc, encoded
 from tests.runtime.tiny import SIDE, tiny_bundle
 
@@ -60,6 +61,8 @@ def reshaping(folder: Path, as_node: bool = False) -> Bundle:
 def test_slices_answered_together_get_the_answers_of_each_alone(
     tmp_path: Path, fmt: str, precision: str, count: int
 ) -> None:
+    if precision == "float16":
+        skip_openvino_under_a_cap(fmt)
     bundle, images = tiny_bundle(tmp_path / "b", fmt, precision), slices(count)
     alone = open_session(bundle, device="gpu")
     expected = [alone.predict(image) for image in images]
