@@ -1,5 +1,6 @@
 # make demo   the whole line on the built-in phantoms, on this machine's CPU
 # make test   the fast tests;  make test-all  the slow ones too
+# make test-isa  the numerically delicate tests under several instruction sets
 # make check  style, types and the arrows between modules
 # make test-arm  the bench and the kit on an emulated aarch64 behind an ssh server; as root, with Debian's apt and openssh-server
 # make test-arm-full  every network on each emulated processor, 50 slices, as a Markdown table (see tests/arm/grid.py)
@@ -11,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-arm test-arm-full check benchmarks locks clean
+.PHONY: demo test test-all test-isa test-arm test-arm-full check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -21,6 +22,13 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -q
+
+# oneDNN computes in TensorFlow and in OpenVINO, and both keep to ONEDNN_MAX_CPU_ISA: kernels and answers are seen to
+# change. Without oneDNN TensorFlow has Eigen's kernels. ONNX Runtime (MLAS) and LiteRT (XNNPACK) take what the processor
+# has and no word from outside; LiteRT's int8 sums are whole numbers, the same with any instructions.
+ISA ?= ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ONEDNN_MAX_CPU_ISA=DEFAULT TF_ENABLE_ONEDNN_OPTS=0
+test-isa: $(READY)
+	for setting in $(ISA); do echo "$$setting"; env "$$setting" $(BIN)/python -m pytest -q -m delicate || exit 1; done
 
 test-arm: $(READY)
 	$(BIN)/python -m pytest -q tests/arm

@@ -1,12 +1,18 @@
-"""One small trained run for all tests that need one: TensorFlow is imported once, and nothing is trained twice."""
+"""Two small runs for all tests that need one: a trained one for what training leaves, and a computed one for the rest.
+
+What the trained network answers hangs on the processor; no test may hang on it. A test that needs a network which
+works, or one that is broken in a known way, takes a computed one (networks.py).
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.networks import FinishedRun, finished_run
+from tests.system_programs import told
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,13 +29,11 @@ learning_rate = 5e-3
 """
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A finished run on 160 phantoms: a network of width 4 at 64 px."""
-
-    run: Path
-    phantoms: Path
-    recipe: Path
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all tests that want a program which is not here."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    if line := told(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +49,8 @@ def own_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Trained:
-    """The small trained run; not to be changed."""
+def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
+    """A run on 160 phantoms, trained: a network of width 4 at 64 px."""
     from edgebrain.data.phantom import write_phantoms
     from edgebrain.data.readers import open_dataset
     from edgebrain.recipe import load_train_recipe
@@ -61,4 +65,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Tr
         patch.setenv("XDG_CACHE_HOME", str(session_cache))
         start_run(load_train_recipe(str(recipe)), dataset, None, root / "run", Listener())
         finish_run(root / "run", dataset, Listener())
-    return Trained(root / "run", root / "phantoms", recipe)
+    return FinishedRun(root / "run", root / "phantoms", recipe)
+
+
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
+    """A run of the same size whose network was computed: it finds every lesion and every class, in float and in INT8,
+    and with half of its channels pruned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(session_cache))
+        return finished_run(tmp_path_factory.mktemp("computed"), spare=True)

@@ -17,6 +17,7 @@ import pytest
 
 from edgebrain.cache import cache_folder
 from tests.arm.debian import NotToBeHad, unpack
+from tests.system_programs import needs
 from tests.targets.sshd import Server, server, skip_without_sshd
 
 # Read when the module is loaded: each test has a cache folder of its own, and these take a minute to make.
@@ -36,9 +37,10 @@ def skip_without_arm() -> None:
     skip_without_sshd()
     if os.geteuid() != 0 or platform.machine() != "x86_64":
         pytest.skip("an emulated aarch64 root needs root on x86-64")
-    for program in ("apt-get", "dpkg-deb", "unshare"):
+    needs("unshare")
+    for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: an aarch64 root is made of Debian's packages")
+            pytest.skip(f"{program} is missing: an aarch64 root is made of Debian's packages")
 
 
 def root_folder(release: str = "bookworm") -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgebrain.cli import COMMANDS, GROUPS, main
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 
 HEAVY = ("tensorflow", "keras", "numpy", "cv2", "rich", "openvino", "onnx", "ai_edge_litert", "scipy", "matplotlib")
 
@@ -111,7 +111,7 @@ def test_without_a_run_the_newest_is_asked_for_by_name(
         assert "holds no finished run" in capsys.readouterr().err
 
 
-def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: Trained, tmp_path: Path) -> None:
+def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.cli.keras_ready import import_keras
     from edgebrain.errors import BadRecipe
 
@@ -159,7 +159,7 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_evaluate_writes_figures_and_picture_and_prints_the_table(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "figures.json"
     main_ok("evaluate", str(trained.run / "float"), "--out", str(tmp_path / "out"), "--json", str(target))
@@ -174,7 +174,7 @@ def test_evaluate_writes_figures_and_picture_and_prints_the_table(
 
 
 def test_evaluate_again_takes_a_folder_of_its_own_and_replaces_nothing(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
@@ -193,7 +193,9 @@ def test_evaluate_again_takes_a_folder_of_its_own_and_replaces_nothing(
     assert notes.read_text() == "mine"
 
 
-def test_evaluate_to_stdout_is_json_alone(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_to_stdout_is_json_alone(
+    trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main_ok("evaluate", str(trained.run / "float"), "--out", str(tmp_path / "out"), "--json", "-", "--split", "val")
     assert json.loads(capsys.readouterr().out)["data"]["split"] == "val"
 
@@ -204,7 +206,7 @@ def main_ok(*words: str) -> None:
 
 
 def test_a_stopped_training_says_how_to_go_on(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from edgebrain.training import loop
 
@@ -220,7 +222,7 @@ def test_a_stopped_training_says_how_to_go_on(
 
 
 def test_train_and_evaluate_tell_what_copying_scores(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main_ok("evaluate", str(trained.run / "float"), "--out", str(tmp_path / "out"))
     assert "copying the nearest training slice: Dice 0." in capsys.readouterr().out

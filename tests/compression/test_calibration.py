@@ -14,19 +14,19 @@ from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.recipe import CalibrationPart
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 
 PART = CalibrationPart(slices=24)
 
 
 @pytest.fixture
-def pack(trained: Trained) -> Pack:
-    return open_pack(open_dataset(trained.phantoms), 64)
+def pack(computed: FinishedRun) -> Pack:
+    return open_pack(open_dataset(computed.phantoms), 64)
 
 
 @pytest.fixture
-def split(trained: Trained) -> Split:
-    return Split.read(trained.run / "split.json")
+def split(computed: FinishedRun) -> Split:
+    return Split.read(computed.run / "split.json")
 
 
 def test_every_calibration_image_is_on_the_training_side(pack: Pack, split: Split) -> None:

@@ -73,6 +73,7 @@ def in_float64() -> Iterator[None]:
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.delicate
 @pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])

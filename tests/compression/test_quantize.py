@@ -1,4 +1,4 @@
-"""A trained run through every exporter and the gate, judged from the written files by real interpreters."""
+"""A finished run through every exporter and the gate, judged from the written files by real interpreters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebrain.bundle import Bundle, open_bundle
+from edgebrain.bundle import CLASSES, Bundle, open_bundle
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun, CannotWrite, GateRefused
@@ -22,13 +24,15 @@ from edgebrain.model.spec import UNetSpec
 from edgebrain.recipe import CalibrationPart, FinetunePart, GatePart, QuantizeRecipe, replaced
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
-from tests.conftest import Trained
+from tests.networks import FinishedRun
+from tests.system_programs import needs
 
-# The small network is poorly trained, and poor classes are close calls: the gate is loose here and tested by itself.
+# The gate has more room here than the computed network needs, and is tested by itself. A step of Adam moves a weight by
+# its learning rate at most: what is fine-tuned by 1e-6 is what was computed.
 RECIPE = QuantizeRecipe(
     "int8",
     calibration=CalibrationPart(slices=24),
-    finetune=FinetunePart(epochs=1, qat_epochs=1),
+    finetune=FinetunePart(epochs=1, learning_rate=1e-6, qat_epochs=1, qat_learning_rate=1e-6),
     gate=GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5, pruned_dice_drop=1.0, pruned_agreement=0.0),
 )
 FORMATS = ("tflite", "openvino", "onnx")
@@ -38,19 +42,19 @@ FORMATS = ("tflite", "openvino", "onnx")
 class Quantized:
     """The bundles of the small run."""
 
-    trained: Trained
+    computed: FinishedRun
     folder: Path
 
     def open(self, name: str) -> Bundle:
         return open_bundle(self.folder / name)
 
 
-def compress(trained: Trained, recipe: QuantizeRecipe, out: Path, run: Path | None = None) -> list[Any]:
+def compress(computed: FinishedRun, recipe: QuantizeRecipe, out: Path, run: Path | None = None) -> list[Any]:
     from edgebrain.compression.quantize import quantize
     from edgebrain.compression.source import open_run
 
-    run = run or trained.run
-    dataset = open_dataset(trained.phantoms)
+    run = run or computed.run
+    dataset = open_dataset(computed.phantoms)
     sha256 = read_run(run)["data"]["sha256"]
     return quantize(open_run(run, dataset, None, sha256, ignore), recipe, out, False, ignore)
 
@@ -60,11 +64,11 @@ def ignore(what: str, done: int, total: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def quantized(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
+def quantized(computed: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     folder = tmp_path_factory.mktemp("bundles")
-    outcomes = compress(trained, RECIPE, folder)
+    outcomes = compress(computed, RECIPE, folder)
     assert [outcome.error for outcome in outcomes] == [None] * 6
-    return Quantized(trained, folder)
+    return Quantized(computed, folder)
 
 
 def test_each_format_has_an_int8_bundle_and_a_float_sibling(quantized: Quantized) -> None:
@@ -87,6 +91,7 @@ def test_onnx_says_that_its_transposed_convolutions_stay_float(quantized: Quanti
     assert len(bundle.manifest["kept_float"]) == 3
 
 
+@pytest.mark.delicate
 def test_tflite_int8_gives_the_scores_that_its_softmax_would_be_given(quantized: Quantized) -> None:
     """LiteRT's int8 softmax is another one on Arm. Behind ours, the classes are the float sibling's."""
     from edgebrain.graph.tflite import operators
@@ -130,35 +135,85 @@ def test_int8_files_are_smaller_than_their_float_sibling(fmt: str, quantized: Qu
     assert quantized.open(f"{fmt}-int8").model_bytes < quantized.open(f"{fmt}-float32").model_bytes * 0.9
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_float_siblings_answer_as_keras_does(fmt: str, quantized: Quantized) -> None:
-    keras_session = open_session(quantized.trained.run / "float")
+    keras_session = open_session(quantized.computed.run / "float")
     session = open_session(quantized.folder / f"{fmt}-float32")
-    for record in open_dataset(quantized.trained.phantoms).records[:6]:
+    for record in open_dataset(quantized.computed.phantoms).records[:6]:
         image = record.load().image
         ours, theirs = session.predict(image), keras_session.predict(image)
-        np.testing.assert_allclose(ours.class_probabilities, theirs.class_probabilities, atol=1e-4)
+        # Each sums in its own order, and the class is 80 times the brightness: 1e-6 of this is 1e-4 of a probability.
+        np.testing.assert_allclose(ours.class_probabilities, theirs.class_probabilities, atol=1e-3)
         assert np.abs(ours.probability.astype(int) - theirs.probability.astype(int)).max() <= 1
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_int8_bundles_stay_near_their_float_sibling(fmt: str, quantized: Quantized) -> None:
     small, full = (open_session(quantized.folder / f"{fmt}-{kind}") for kind in ("int8", "float32"))
     far = []
-    for record in open_dataset(quantized.trained.phantoms).records[:8]:
+    for record in open_dataset(quantized.computed.phantoms).records[:8]:
         image = record.load().image
         ours, theirs = (session.predict(image).probability.astype(int) for session in (small, full))
         far.append(np.abs(ours - theirs).mean())
-    assert np.mean(far) < 8.0
+    # INT8 moves a pixel in a hundred by a few steps; an inverted or empty mask is 10 and more away.
+    assert np.mean(far) < 3.0
+
+
+# AVX2 without AVX-512 or VNNI, and an Atom that has no AVX at all. The interpreters choose their kernels by CPUID, of
+# which only oneDNN can be talked out otherwise.
+PROCESSORS = ("Haswell", "Denverton")
+ON_A_PROCESSOR = """
+import sys
+from pathlib import Path
+import numpy as np
+from edgebrain.runtime.session import open_session
+said = {}
+for asked in sys.argv[3:]:
+    folder, _, engine = asked.partition("@")
+    session = open_session(Path(folder), engine or None)
+    answers = [session.predict(image) for image in np.load(sys.argv[1])]
+    said[f"{asked} mask"] = [one.mask for one in answers]
+    said[f"{asked} class"] = [one.class_probabilities.argmax() for one in answers]
+    said[f"{asked} sha256"] = [one.outputs_sha256 for one in answers]
+np.savez(sys.argv[2], **said)
+"""
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_every_bundle_works_on_an_older_processor(processor: str, quantized: Quantized, tmp_path: Path) -> None:
+    """Emulated, instruction by instruction: what is there is what the interpreters find and use."""
+    needs("qemu-x86_64")
+    records = open_dataset(quantized.computed.phantoms).records[:8]
+    samples = [record.load() for record in records]
+    np.save(tmp_path / "images.npy", [sample.image for sample in samples])
+    asked = [f"{quantized.folder}/{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8")]
+    asked.append(f"{quantized.folder}/tflite-int8@openvino")
+    command = ["qemu-x86_64", "-cpu", processor, sys.executable, "-c", ON_A_PROCESSOR]
+    command += map(str, [tmp_path / "images.npy", tmp_path / "said.npz", *asked])
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = np.load(tmp_path / "said.npz")
+    truth = np.stack([sample.mask for sample in samples])
+    labels = [CLASSES.index(sample.label) for sample in samples]
+    for one in asked:
+        mask = said[f"{one} mask"]
+        assert 2.0 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9, one
+        assert said[f"{one} class"].tolist() == labels, one
+    # Sums of whole numbers: the bytes of this processor.
+    here = open_session(quantized.folder / "tflite-int8")
+    expected = [here.predict(sample.image).outputs_sha256 for sample in samples]
+    assert said[f"{here.bundle.path} sha256"].tolist() == expected
 
 
 def test_lineage_leads_to_the_float_bundle_and_the_split(quantized: Quantized) -> None:
-    parent = open_bundle(quantized.trained.run / "float")
+    parent = open_bundle(quantized.computed.run / "float")
     for name in FORMATS:
         for kind in ("float32", "int8"):
             lineage = quantized.open(f"{name}-{kind}").lineage
             assert lineage["parent"] == parent.manifest_sha256
-            assert lineage["split_sha256"] == Split.read(quantized.trained.run / "split.json").sha256
+            assert lineage["split_sha256"] == Split.read(quantized.computed.run / "split.json").sha256
             assert lineage["data_sha256"] == parent.lineage["data_sha256"]
 
 
@@ -169,8 +224,8 @@ def test_calibration_is_listed_by_hash_from_the_training_side_and_counted(fmt: s
     rows = list(csv.DictReader(io.StringIO(content.decode())))
     assert hashlib.sha256(content).hexdigest() == bundle.lineage["calibration_sha256"]
     assert bundle.lineage["calibration_slices"] == bundle.lineage["calibration_seen"] == len(rows) == 24
-    assert {row["name"] for row in rows} <= set(Split.read(quantized.trained.run / "split.json").names_of("train"))
-    image = quantized.trained.phantoms / "images" / rows[0]["name"]
+    assert {row["name"] for row in rows} <= set(Split.read(quantized.computed.run / "split.json").names_of("train"))
+    image = quantized.computed.phantoms / "images" / rows[0]["name"]
     assert hashlib.sha256(image.read_bytes()).hexdigest() == rows[0]["sha256"]
 
 
@@ -178,17 +233,17 @@ def test_scores_of_the_gate_lie_in_the_bundle(quantized: Quantized) -> None:
     scores = json.loads(quantized.open("tflite-int8").contents["scores.json"])
     assert scores["side"] == "val"
     assert {image["name"] for image in scores["images"]} <= set(
-        Split.read(quantized.trained.run / "split.json").names_of("val")
+        Split.read(quantized.computed.run / "split.json").names_of("val")
     )
 
 
 def test_bundles_that_are_there_are_not_replaced_unasked(quantized: Quantized) -> None:
     with pytest.raises(CannotWrite, match="tflite-int8: already exists"):
-        compress(quantized.trained, RECIPE, quantized.folder)
+        compress(quantized.computed, RECIPE, quantized.folder)
 
 
 def test_fp16_halves_the_weights_and_needs_no_calibration(quantized: Quantized, tmp_path: Path) -> None:
-    outcomes = compress(quantized.trained, replaced(RECIPE, "compress", precision="fp16"), tmp_path)
+    outcomes = compress(quantized.computed, replaced(RECIPE, "compress", precision="fp16"), tmp_path)
     assert [outcome.error for outcome in outcomes] == [None] * 6
     for fmt in FORMATS:
         bundle = open_bundle(tmp_path / f"{fmt}-fp16")
@@ -199,7 +254,7 @@ def test_fp16_halves_the_weights_and_needs_no_calibration(quantized: Quantized, 
     )
 
 
-def broken_run(trained: Trained, folder: Path, layer: str, value: float) -> Path:
+def broken_run(computed: FinishedRun, folder: Path, layer: str, value: float) -> Path:
     """A copy of the run whose float weights of one layer are overwritten, hashes and all, as a bad export would be."""
     import keras
 
@@ -207,7 +262,7 @@ def broken_run(trained: Trained, folder: Path, layer: str, value: float) -> Path
     from edgebrain.model.network import weights_bytes
     from edgebrain.training.float_bundle import open_float_model
 
-    shutil.copytree(trained.run, folder)
+    shutil.copytree(computed.run, folder)
     bundle, model = open_float_model(folder / "float")
     assert keras.backend.backend() == "tensorflow"
     kernel, bias = model.get_layer(layer).get_weights()
@@ -224,11 +279,11 @@ def test_a_collapsed_export_is_refused_and_not_written(
     from edgebrain.compression import quantize as module
     from edgebrain.training.float_bundle import open_float_model
 
-    _, dead = open_float_model(broken_run(quantized.trained, tmp_path / "dead", "mask", -20.0) / "float")
+    _, dead = open_float_model(broken_run(quantized.computed, tmp_path / "dead", "mask", -20.0) / "float")
     real = module.save_model
     monkeypatch.setattr(module, "save_model", lambda model, side, folder: real(dead, side, folder))
     recipe = replaced(RECIPE, "compress", formats=("tflite",))
-    outcomes = compress(quantized.trained, recipe, tmp_path / "out")
+    outcomes = compress(quantized.computed, recipe, tmp_path / "out")
     for outcome in outcomes:
         assert isinstance(outcome.error, GateRefused)
         assert "all background" in outcome.error.message
@@ -236,17 +291,17 @@ def test_a_collapsed_export_is_refused_and_not_written(
 
 
 def test_a_run_without_a_float_bundle_says_how_to_finish_it(quantized: Quantized, tmp_path: Path) -> None:
-    shutil.copytree(quantized.trained.run, tmp_path / "run", ignore=shutil.ignore_patterns("float"))
+    shutil.copytree(quantized.computed.run, tmp_path / "run", ignore=shutil.ignore_patterns("float"))
     with pytest.raises(BadRun, match="no float bundle yet") as caught:
-        compress(quantized.trained, RECIPE, tmp_path / "out", tmp_path / "run")
+        compress(quantized.computed, RECIPE, tmp_path / "out", tmp_path / "run")
     assert "--resume" in caught.value.hint
 
 
 def test_pruning_gives_a_narrower_parent_with_a_lineage(quantized: Quantized, tmp_path: Path) -> None:
     recipe = replaced(RECIPE, "compress", prune=0.5, formats=("tflite",))
-    outcomes = compress(quantized.trained, recipe, tmp_path)
+    outcomes = compress(quantized.computed, recipe, tmp_path)
     assert [outcome.error for outcome in outcomes] == [None, None]
-    root = open_bundle(quantized.trained.run / "float")
+    root = open_bundle(quantized.computed.run / "float")
     pruned, int8 = open_bundle(tmp_path / "float-prune50"), open_bundle(tmp_path / "tflite-int8-prune50")
     assert pruned.lineage["parent"] == root.manifest_sha256
     assert int8.lineage["parent"] == pruned.manifest_sha256
@@ -258,7 +313,7 @@ def test_pruning_gives_a_narrower_parent_with_a_lineage(quantized: Quantized, tm
 @pytest.mark.slow
 def test_quantization_aware_training_gives_a_full_integer_file(quantized: Quantized, tmp_path: Path) -> None:
     recipe = replaced(RECIPE, "compress", qat=True, formats=("tflite",))
-    outcomes = compress(quantized.trained, recipe, tmp_path)
+    outcomes = compress(quantized.computed, recipe, tmp_path)
     assert [outcome.error for outcome in outcomes] == [None, None]
     bundle = open_bundle(tmp_path / "tflite-int8-qat")
     assert bundle.manifest["int8_mac_share"] == 1.0
@@ -270,16 +325,13 @@ def test_quantization_aware_training_gives_a_full_integer_file(quantized: Quanti
 
 @pytest.mark.slow
 def test_another_process_writes_the_same_bytes(quantized: Quantized, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     recipe = tmp_path / "mine.toml"
     from edgebrain.recipe import as_toml
 
     recipe.write_text(as_toml(RECIPE))
     written = []
     for name in ("a", "b"):
-        command = ["quantize", str(quantized.trained.run), "--recipe", str(recipe), "--out", str(tmp_path / name)]
+        command = ["quantize", str(quantized.computed.run), "--recipe", str(recipe), "--out", str(tmp_path / name)]
         subprocess.run([sys.executable, "-m", "edgebrain", *command], check=True, capture_output=True)
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         written.append({str(p.relative_to(tmp_path / name)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files})
@@ -297,7 +349,7 @@ def test_two_outcomes_of_one_recipe_differ_only_where_asked() -> None:
 
 
 def test_the_coral_recipe_writes_tflite_and_judges_each_operator(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    computed: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from edgebrain.cli import main
 
@@ -306,7 +358,7 @@ def test_the_coral_recipe_writes_tflite_and_judges_each_operator(
         'name = "coral"\n[compress]\nformats = ["tflite"]\ncheck = "coral"\n[calibration]\nslices = 24\n'
         "[gate]\nslices = 24\nmax_dice_drop = 0.2\nmin_agreement = 0.5\n"
     )
-    command = ["quantize", str(trained.run), "--recipe", str(recipe), "--out", str(tmp_path / "b")]
+    command = ["quantize", str(computed.run), "--recipe", str(recipe), "--out", str(tmp_path / "b")]
     with pytest.raises(SystemExit) as ended:
         main(command)
     assert ended.value.code == 0

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from edgebrain.bundle import open_bundle
 from edgebrain.compression.exporters import Exported
-from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.errors import BadBundle, BadRecipe, GateRefused
 from edgebrain.model.spec import UNetSpec
@@ -23,9 +20,9 @@ from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_qu
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import shrink, to_tensor
-from tests.conftest import Trained
+from tests.instruction_sets import skip_openvino_under_a_cap
+from tests.networks import BROKEN, BROKEN_DICE, FinishedRun, finished_run
 
-BROKEN = "dec1_conv1"
 RECIPE = QuantizeRecipe(
     "int8",
     calibration=CalibrationPart(slices=24),
@@ -38,119 +35,71 @@ def ignore(what: str, done: int, total: int) -> None:
     """No bar."""
 
 
-def opened(data: Trained | Broken, run: Path) -> Any:
+def opened(data: FinishedRun) -> Any:
     from edgebrain.compression.source import open_run
 
-    return open_run(run, open_dataset(data.phantoms), None, read_run(run)["data"]["sha256"], ignore)
+    return open_run(data.run, open_dataset(data.phantoms), None, read_run(data.run)["data"]["sha256"], ignore)
 
 
-def compress(data: Trained | Broken, run: Path, recipe: QuantizeRecipe, out: Path) -> dict[str, Any]:
+def compress(data: FinishedRun, recipe: QuantizeRecipe, out: Path) -> dict[str, Any]:
     from edgebrain.compression.quantize import quantize
 
-    return {outcome.name: outcome for outcome in quantize(opened(data, run), recipe, out, False, ignore)}
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A run and its data, whose truth is what the float network says: its Dice is 1 however little it has learnt."""
-
-    run: Path
-    phantoms: Path
+    return {outcome.name: outcome for outcome in quantize(opened(data), recipe, out, False, ignore)}
 
 
 @pytest.fixture(scope="module")
-def broken(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Broken:
-    """A network with one layer that int8 destroys and float does not notice: one of its input channels is dead, and
-    the weights that read it are huge, so that the scale of every kernel is theirs."""
-    from edgebrain.bundle import write_bundle
-    from edgebrain.model.network import WEIGHTS, weights_bytes
-    from edgebrain.training.float_bundle import open_float_model
-
-    root = tmp_path_factory.mktemp("broken")
-    made = Broken(root / "run", root / "phantoms")
-    shutil.copytree(trained.run, made.run)
-    shutil.copytree(trained.phantoms, made.phantoms)
-    bundle, model = open_float_model(made.run / "float")
-    gamma, beta, *moving = model.get_layer("enc1_conv2_bn").get_weights()
-    gamma[0], beta[0] = 0.0, 0.0
-    model.get_layer("enc1_conv2_bn").set_weights([gamma, beta, *moving])
-    reader = model.get_layer(BROKEN)
-    (kernel,) = reader.get_weights()
-    # The skip's channels follow those of the transposed convolution.
-    kernel[:, :, -gamma.size, :] = 200.0 * np.abs(kernel).max()
-    reader.set_weights([kernel])
-    _mark_a_tenth(model, made.phantoms)
-    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("schema", "files")}
-    contents = {WEIGHTS: weights_bytes(model), "scores.json": bundle.contents["scores.json"]}
-    write_bundle(made.run / "float", manifest, contents, force=True)
-    _label_by(made)
-    return made
-
-
-def _mark_a_tenth(model: Any, phantoms: Path) -> None:
-    """Shift the mask's bias until a tenth of all pixels is marked."""
-    images = [record.load().image for record in open_dataset(phantoms).records[:16]]
-    side = model.input.shape[1]
-    tensors = np.stack([shrink(image, side, side) for image in images]).astype(np.float32)[..., None] / 255.0
-    probabilities = np.concatenate([np.asarray(model(one[None], training=False)[0]) for one in tensors])
-    level = float(np.quantile(np.clip(probabilities, 1e-6, 1.0 - 1e-6), 0.9))
-    mask = model.get_layer("mask")
-    kernel, bias = mask.get_weights()
-    mask.set_weights([kernel, bias - np.log(level / (1.0 - level))])
-
-
-def _label_by(made: Broken) -> None:
-    """Write what the float bundle marks as the truth of the tumour slices, and note the data's new hash."""
-    session = open_session(made.run / "float")
-    for record in open_dataset(made.phantoms).records:
-        if record.mask_path is not None:
-            said = session.predict(record.load().image)
-            # A tumour slice needs a mask; where nothing is marked, its likeliest pixels.
-            marked = said.mask if said.mask.any() else said.probability == said.probability.max()
-            cv2.imwrite(str(record.mask_path), marked.astype(np.uint8) * 255)
-    entry = json.loads((made.run / "run.json").read_text())
-    entry["data"]["sha256"] = open_pack(open_dataset(made.phantoms), 64).sha256
-    entry["data"]["path"] = str(made.phantoms)
-    (made.run / "run.json").write_text(json.dumps(entry))
+def broken(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
+    """A network with one layer that INT8 destroys and float does not notice; see networks.py for how much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(session_cache))
+        return finished_run(tmp_path_factory.mktemp("broken"), broken=True)
 
 
 @pytest.fixture(scope="module")
-def loose(broken: Broken) -> Path:
+def loose(broken: FinishedRun) -> Path:
     """Bundles of the broken run, written through a gate that lets everything pass."""
     recipe = replace(RECIPE, gate=GatePart(slices=24, max_dice_drop=1.0, min_agreement=0.0))
-    outcomes = compress(broken, broken.run, recipe, broken.run / "bundles")
+    outcomes = compress(broken, recipe, broken.run / "bundles")
     errors = [outcome.error.message for outcome in outcomes.values() if outcome.error]
     assert not errors
     return broken.run / "bundles"
 
 
 @pytest.fixture(scope="module", params=["tflite", "openvino"])
-def found(request: pytest.FixtureRequest, broken: Broken, loose: Path) -> Iterator[dict[str, Any]]:
+def found(request: pytest.FixtureRequest, broken: FinishedRun, loose: Path) -> Iterator[dict[str, Any]]:
     from edgebrain.compression.sensitivity import explain
 
-    run = opened(broken, broken.run)
+    skip_openvino_under_a_cap(request.param)
+    run = opened(broken)
     yield explain(run, open_bundle(loose / f"{request.param}-int8"), 24, ignore)
 
 
+@pytest.mark.delicate
 def test_the_broken_layer_is_named_by_its_own_noise(found: dict[str, Any]) -> None:
     noise = {layer["layer"]: layer["sqnr_db"] for layer in found["layers"]}
     assert min(noise, key=lambda name: noise[name]) == BROKEN
     others = sorted(value for name, value in noise.items() if name != BROKEN)
-    assert noise[BROKEN] < others[0] - 6.0
+    # Half of its channels give nothing: a few dB. 8 bits give the others 30 and more.
+    assert noise[BROKEN] < 10.0 < 20.0 < others[0]
 
 
+@pytest.mark.delicate
 def test_the_broken_layer_gives_the_most_dice_back(found: dict[str, Any]) -> None:
     back = {layer["layer"]: layer["dice_recovered"] for layer in found["layers"]}
     assert max(back, key=lambda name: back[name]) == BROKEN
-    assert back[BROKEN] > 0.5 * (found["dice"]["parent"] - found["dice"]["bundle"]) > 0.01
+    lost = found["dice"]["parent"] - found["dice"]["bundle"]
+    # On the 64 pixels of the network a ring of 4.5 is told to a tenth.
+    assert found["dice"]["parent"] > 0.9 and found["dice"]["bundle"] == pytest.approx(BROKEN_DICE, abs=0.1)
+    assert back[BROKEN] > 0.8 * lost
 
 
+@pytest.mark.delicate
 def test_drift_starts_as_own_noise_and_grows_behind_the_broken_layer(found: dict[str, Any]) -> None:
     layers = {layer["layer"]: layer for layer in found["layers"]}
     if found["format"] == "tflite":
-        # Nothing but the rounding of the input stands before the first layer.
-        assert layers["enc1_conv1"]["drift_db"] == pytest.approx(layers["enc1_conv1"]["sqnr_db"], abs=3.0)
-    assert layers["dec1_conv2"]["drift_db"] < layers["dec1_up"]["drift_db"]
+        # Nothing but the input stands before the first layer, and its grey values are stored as they are.
+        assert layers["enc1_conv1"]["drift_db"] == pytest.approx(layers["enc1_conv1"]["sqnr_db"], abs=1.0)
+    assert layers["dec1_conv2"]["drift_db"] < layers["dec1_up"]["drift_db"] - 10.0
 
 
 def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loose: Path) -> None:
@@ -159,26 +108,27 @@ def test_every_layer_has_its_place_work_time_and_size(found: dict[str, Any], loo
     assert sum(layer["macs"] for layer in found["layers"]) == spec.macs
     counted = [layer["ms"] for layer in found["layers"] if layer["ms"] is not None]
     assert len(counted) >= len(found["layers"]) - 2
+    # The parts are timed in another run than the whole: on a busy machine one of both is slowed down, by less than 4.
     assert 0.0 < sum(counted) < 4.0 * found["whole_ms"]
     for layer, known in zip(found["layers"], spec.layers(), strict=True):
         weights = known.size**2 * known.inputs * known.outputs
         assert weights <= layer["bytes"] <= weights + 4 * known.outputs + 32, layer["layer"]
 
 
-def test_explain_refuses_what_it_cannot_look_into(trained: Trained, broken: Broken, loose: Path) -> None:
+def test_explain_refuses_what_it_cannot_look_into(computed: FinishedRun, broken: FinishedRun, loose: Path) -> None:
     from edgebrain.compression.sensitivity import explain
 
-    run = opened(broken, broken.run)
+    run = opened(broken)
     with pytest.raises(BadBundle, match="cannot be looked into"):
         explain(run, open_bundle(loose / "onnx-int8"), 24, ignore)
     with pytest.raises(BadBundle, match="nothing in it is quantized"):
         explain(run, open_bundle(loose / "tflite-float32"), 24, ignore)
     with pytest.raises(BadBundle, match="float parent is not in"):
-        explain(opened(trained, trained.run), open_bundle(loose / "tflite-int8"), 24, ignore)
+        explain(opened(computed), open_bundle(loose / "tflite-int8"), 24, ignore)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose: Path, broken: Broken) -> None:
+def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose: Path, broken: FinishedRun) -> None:
     int8, plain, spec = read(loose, name)
     from edgebrain.compression.sensitivity import with_float
 
@@ -189,11 +139,13 @@ def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose:
     assert [untouched.predict(image).outputs_sha256 for image in images] == before
 
 
+@pytest.mark.delicate
 @pytest.mark.parametrize("name", FORMATS)
-def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: Broken) -> None:
+def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: FinishedRun) -> None:
     from edgebrain.compression.mixed import mixer
     from edgebrain.compression.sensitivity import with_float
 
+    skip_openvino_under_a_cap(name)
     int8, plain, spec = read(loose, name)
     every = [layer.name for layer in spec.layers()]
     mixed = mixer(name).keep_float(int8, plain, spec, every)
@@ -209,9 +161,9 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
         pairs = [(session.predict(image), wanted.predict(image)) for image in images]
         return float(np.mean([np.abs(a.probability.astype(int) - b.probability).mean() for a, b in pairs]))
 
-    # In ONNX what passes between the layers stays rounded, and how much that is depends on what the network has learnt;
-    # what is promised there, the float file's weights and biases, is tested exactly below.
-    assert distance(got) < (0.7 if name == "onnx" else 0.2) * distance(rounded)
+    # Rounded, the broken layer loses the ring of every lesion; in float nothing is lost. In ONNX and TFLite what passes
+    # between the layers stays rounded, which moves a few pixels at the edges of rings: a tenth of it at most.
+    assert distance(rounded) > 5.0 and distance(got) < 0.2 * distance(rounded)
 
 
 def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: Path) -> None:
@@ -233,12 +185,18 @@ def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: 
     assert weights(mixed) == weights(plain) and all(weights(plain)[layer] for layer in every)
 
 
-@pytest.mark.parametrize("name", ["tflite", *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])])
-def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Broken, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("tflite", marks=pytest.mark.delicate),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:]),
+    ],
+)
+def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: FinishedRun, tmp_path: Path) -> None:
     recipe = replaced(RECIPE, "compress", formats=(name,), keep_float="auto")
-    plain = compress(broken, broken.run, replaced(RECIPE, "compress", formats=(name,)), tmp_path / "plain")
+    plain = compress(broken, replaced(RECIPE, "compress", formats=(name,)), tmp_path / "plain")
     assert isinstance(plain[f"{name}-int8"].error, GateRefused)
-    outcomes = compress(broken, broken.run, recipe, tmp_path / "auto")
+    outcomes = compress(broken, recipe, tmp_path / "auto")
     outcome = outcomes[f"{name}-int8-mixed"]
     assert outcome.error is None and outcome.bundle is not None and not outcome.verdict.reasons
     assert BROKEN in outcome.bundle.manifest["kept_float"]
@@ -248,21 +206,21 @@ def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Brok
     assert open_session(open_bundle(outcome.bundle.path)).describe()["engine"]
 
 
-def test_auto_keeps_nothing_where_int8_passes(trained: Trained, tmp_path: Path) -> None:
+def test_auto_keeps_nothing_where_int8_passes(computed: FinishedRun, tmp_path: Path) -> None:
     gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
     recipe = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",), keep_float="auto")
-    outcome = compress(trained, trained.run, recipe, tmp_path / "b")["tflite-int8"]
+    outcome = compress(computed, recipe, tmp_path / "b")["tflite-int8"]
     assert outcome.bundle is not None and outcome.bundle.manifest["kept_float"] == []
     assert "nothing stays float" in outcome.note
 
 
-def test_layers_are_named_and_unknown_ones_refused(trained: Trained, tmp_path: Path) -> None:
+def test_layers_are_named_and_unknown_ones_refused(computed: FinishedRun, tmp_path: Path) -> None:
     gate = GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5)
     base = replaced(replace(RECIPE, gate=gate), "compress", formats=("tflite",))
-    outcomes = compress(trained, trained.run, replaced(base, "compress", keep_float="mask, enc1_conv1"), tmp_path / "b")
+    outcomes = compress(computed, replaced(base, "compress", keep_float="mask, enc1_conv1"), tmp_path / "b")
     assert sorted(outcomes["tflite-int8-mixed"].bundle.manifest["kept_float"]) == ["enc1_conv1", "mask"]
     with pytest.raises(BadBundle, match="no layer 'dec9_conv1'"):
-        compress(trained, trained.run, replaced(base, "compress", keep_float="dec9_conv1"), tmp_path / "c")
+        compress(computed, replaced(base, "compress", keep_float="dec9_conv1"), tmp_path / "c")
     assert not (tmp_path / "c").exists()
     with pytest.raises(BadRecipe, match="stay float"):
         check_quantize(replaced(base, "compress", qat=True, keep_float="mask"), "here")
@@ -297,7 +255,8 @@ def test_noise_is_told_in_decibels() -> None:
     assert silent.sqnr_db is None
 
 
-def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: Broken) -> None:
+@pytest.mark.delicate
+def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: FinishedRun) -> None:
     from edgebrain.compression.probes import open_probe
 
     for name in ("tflite", "openvino"):

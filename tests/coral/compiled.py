@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from edgebrain.bundle import Bundle, write_bundle
 from tests.runtime.tiny import SIDE, tiny_manifest
+from tests.system_programs import needs
 
 NAMES = (b"serving_default_slice_:0", b"PartitionedCall:1", b"PartitionedCall:0")
 SHAPES = ((1, SIDE, SIDE, 1), (1, SIDE, SIDE, 1), (1, 4))
@@ -20,12 +20,10 @@ SCALES = (1 / 255, 1 / 256, 1 / 256)
 
 def driver(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> Path:
     """A stand-in for libedgetpu, which every engine from now on takes. kind: a name in driver.c, in small letters."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler (cc or gcc) is here, so no stand-in for libedgetpu can be built")
+    needs("cc")
     built = folder / f"lib{kind}.so"
     source = Path(__file__).parent / "driver.c"
-    subprocess.run([compiler, "-shared", "-fPIC", f"-D{kind.upper()}", "-o", built, source], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", f"-D{kind.upper()}", "-o", built, source], check=True)
     monkeypatch.setenv("EDGEBRAIN_LIBEDGETPU", str(built))
     return built
 

@@ -28,6 +28,7 @@ from edgebrain.kit import build
 from edgebrain.kit.build import MACHINES, TOP, Kit, build_kit, telling_slices
 from edgebrain.kit.wheels import Wheel
 from tests.runtime.pictures import bright_disc, encoded
+from tests.system_programs import needs
 
 MACHINE = platform.machine()
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -198,8 +199,9 @@ def _hear_ctrl_c() -> None:
 
 def as_root() -> None:
     """Skip a test that mounts or changes its user."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("needs root and unshare")
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    needs("unshare")
 
 
 def real_kit(bundle: Bundle, out: Path, target: str, python: str) -> Path:

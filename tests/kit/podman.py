@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.kit.native import MACHINE
+from tests.system_programs import needs
 
-PROGRAMS = {"podman": "podman", "runc": "runc", "debootstrap": "debootstrap"}
 # What an engine asks for by default may be more than this machine allows.
 LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
 BASE = "localhost/debian"
@@ -35,9 +35,7 @@ class Engine:
 
 def make_engine(folder: Path) -> Engine:
     """podman with the base image. Skips, by name, where a program or a right is missing."""
-    for program, package in PROGRAMS.items():
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: apt-get install {package}")
+    needs("podman", "runc", "debootstrap")
     if MACHINE != "x86_64" or os.geteuid() != 0:
         pytest.skip("needs root on x86-64")
     debian, archive = folder / "debian", folder / "debian.tar"

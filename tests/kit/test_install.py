@@ -17,6 +17,7 @@ from edgebrain.kit.build import DEVICE
 from tests.kit.native import MACHINE, PYTHON, TOOLS, Device, change_runtime, make_device, native_kit, seal, unpack
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
+from tests.system_programs import found, needs
 
 LITERT = "ai_edge_litert.interpreter"
 PARTS = {"bin", "site", "bundle", "reference", "kit.json"}
@@ -71,12 +72,10 @@ def test_the_commands_work_through_a_link_and_beside_files_named_like_modules(ki
 
 
 def test_busybox_installs_it_too(kit: Path, device: Device) -> None:
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("needs busybox")
+    needs("busybox")
     for name in TOOLS:
         (device.path / name).unlink()
-        (device.path / name).symlink_to(busybox)
+        (device.path / name).symlink_to(found("busybox") or "")
     done = device.run(kit / "install.sh")
     assert done.returncode == 0, done.stderr
     assert device.run(kit / "install.sh").returncode == 0
@@ -355,8 +354,6 @@ def test_a_folder_of_a_person_in_the_way_is_told(kit: Path, device: Device) -> N
 @pytest.mark.parametrize("checker", ["dash -n", "busybox sh -n", "shellcheck --severity=warning"])
 def test_the_scripts_are_plain_posix_shell(name: str, checker: str, device: Device) -> None:
     program, *options = checker.split()
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"needs {program}")
-    done = device.run(found, *options, DEVICE / name)
+    needs(program)
+    done = device.run(found(program), *options, DEVICE / name)
     assert done.returncode == 0, done.stdout + done.stderr

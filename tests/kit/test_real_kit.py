@@ -17,8 +17,9 @@ import pytest
 from edgebrain.bundle import open_bundle
 from edgebrain.recipe import replaced
 from tests.compression.test_quantize import RECIPE, compress
-from tests.conftest import Trained
 from tests.kit.native import PYTHON, TARGET, Device, as_root, make_device, real_kit, system_python, unpack
+from tests.networks import FinishedRun
+from tests.system_programs import needs
 
 pytestmark = pytest.mark.slow
 SOMEBODY = 54321
@@ -27,10 +28,10 @@ SLICES = 20
 
 
 @pytest.fixture(scope="module")
-def bundles(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained network, as float32 and as int8."""
+def bundles(computed: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The computed network, as float32 and as int8."""
     folder = tmp_path_factory.mktemp("bundles")
-    compress(trained, replaced(RECIPE, "compress", formats=("tflite",)), folder)
+    compress(computed, replaced(RECIPE, "compress", formats=("tflite",)), folder)
     return folder
 
 
@@ -53,8 +54,9 @@ def test_a_kit_for_a_pi_has_less_than_90_mb(bundles: Path, tmp_path: Path, pytho
 def somebody(tmp_path: Path) -> Device:
     """A user without rights, without a network, without pip, with a folder of their own."""
     as_root()
-    if shutil.which("setpriv") is None or not system_python().startswith("/usr"):
-        pytest.skip("needs setpriv and a Python that others may run")
+    needs("setpriv")
+    if not system_python().startswith("/usr"):
+        pytest.skip("needs a Python that others may run")
     device = make_device(tmp_path)
     shutil.chown(device.home, SOMEBODY, SOMEBODY)
     for folder in (tmp_path, *tmp_path.parents[:2]):

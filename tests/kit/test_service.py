@@ -11,6 +11,7 @@ import pytest
 
 from edgebrain.kit.build import DEVICE
 from tests.kit.native import Device, as_root, make_device, seal, system_python, unpack
+from tests.system_programs import needs
 
 UNIT = "edgebrain-watch.service"
 DEPLOY = Path(__file__).parents[2] / "deploy/raspberry-pi"
@@ -61,8 +62,9 @@ def test_the_unit_is_unprivileged_offline_and_cannot_write_to_the_system() -> No
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None or not Path("/lib/systemd/system/sysinit.target").exists():
-        pytest.skip("needs systemd-analyze and systemd's own units")
+    needs("systemd-analyze")
+    if not Path("/lib/systemd/system/sysinit.target").exists():
+        pytest.skip("needs systemd's own units")
     command = shutil.copy(DEVICE / "edgebrain-predict", tmp_path)
     Path(command).chmod(0o755)
     unit = tmp_path / UNIT
@@ -75,8 +77,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 
 def test_systemd_calls_the_unit_safe() -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze")
+    needs("systemd-analyze")
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(DEVICE / UNIT)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
@@ -161,8 +162,7 @@ def test_a_read_only_folder_is_said(kit: Path, device: Device) -> None:
 
 def test_a_folder_of_somebody_else_is_said_and_their_installation_left_alone(kit: Path, device: Device) -> None:
     as_root()
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv")
+    needs("setpriv")
     become = f"/usr/bin/setpriv --reuid {SOMEBODY} --regid {SOMEBODY} --clear-groups"
     # The folders of the tests are closed to others; a copy in the private one is not.
     there = (

@@ -7,7 +7,7 @@ import pytest
 
 from edgebrain.errors import BadBundle
 from edgebrain.model.spec import UNetSpec
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 from tests.runtime.pictures import bright_disc
 
 SPEC = UNetSpec.of_width(2, side=16)
@@ -65,12 +65,13 @@ def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
     np.testing.assert_allclose(label.sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_the_keras_engine_answers_several_slices_in_one_call(trained: Trained) -> None:
+@pytest.mark.delicate
+def test_the_keras_engine_answers_several_slices_in_one_call(computed: FinishedRun) -> None:
     from edgebrain.runtime.session import open_session
 
     images = [bright_disc(40 + number, 50) for number in range(8)]
-    alone = open_session(trained.run / "float")
-    together = open_session(trained.run / "float", slices=8)
+    alone = open_session(computed.run / "float")
+    together = open_session(computed.run / "float", slices=8)
     found = together.predict_together(images)
     assert together.engine.run(np.zeros((8, 64, 64, 1), np.float32))["mask"].shape == (8, 64, 64, 1)
     for one, image in zip(found, images, strict=True):
@@ -81,10 +82,10 @@ def test_the_keras_engine_answers_several_slices_in_one_call(trained: Trained) -
         assert np.abs(one.probability.astype(int) - expected.probability).max() <= 1
 
 
-def test_the_keras_engine_tells_where_it_computes_and_refuses_a_fall_to_the_cpu(trained: Trained) -> None:
+def test_the_keras_engine_tells_where_it_computes_and_refuses_a_fall_to_the_cpu(computed: FinishedRun) -> None:
     from edgebrain.errors import EdgebrainError
     from edgebrain.runtime.session import open_session
 
-    assert open_session(trained.run / "float").describe()["device"] == "cpu"
+    assert open_session(computed.run / "float").describe()["device"] == "cpu"
     with pytest.raises(EdgebrainError, match="asked for device 'gpu', and it executes on the cpu"):
-        open_session(trained.run / "float", device="gpu")
+        open_session(computed.run / "float", device="gpu")

@@ -17,7 +17,7 @@ from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.files import sha256_bytes
 from edgebrain.recipe import CalibrationPart
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 from tests.planted.conftest import Shelf, lines
 
 PART = CalibrationPart(slices=24)
@@ -92,13 +92,13 @@ PLANTED: list[tuple[Plant, str]] = [
 
 
 @pytest.fixture(scope="module")
-def pack(trained: Trained) -> Pack:
-    return open_pack(open_dataset(trained.phantoms), 64)
+def pack(computed: FinishedRun) -> Pack:
+    return open_pack(open_dataset(computed.phantoms), 64)
 
 
 @pytest.fixture(scope="module")
-def split(trained: Trained) -> Split:
-    return Split.read(trained.run / "split.json")
+def split(computed: FinishedRun) -> Split:
+    return Split.read(computed.run / "split.json")
 
 
 @pytest.mark.parametrize(("plant", "mistake"), PLANTED, ids=lambda one: getattr(one, "__name__", ""))
@@ -112,13 +112,13 @@ def test_a_calibration_that_must_not_be_is_refused_by_name(
 
 
 def test_the_command_refuses_before_anything_is_exported(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    computed: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from edgebrain.compression import quantize
 
     monkeypatch.setattr(quantize, "choose_calibration", lambda pack, split, part: noise(pack, split))
     with pytest.raises(SystemExit) as ended:
-        main(["quantize", str(trained.run), "--int8", "--out", str(tmp_path / "out")])
+        main(["quantize", str(computed.run), "--int8", "--out", str(tmp_path / "out")])
     assert ended.value.code == 1
     said = capsys.readouterr().err
     assert "calibration: the images are random noise" in said and "draws from the training side" in said

@@ -14,7 +14,7 @@ from edgebrain.compression.gate import Answers, admit, answer, diagnose
 from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.graph import tflite as graph
 from edgebrain.runtime.session import open_session
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 from tests.planted.children import (
     after,
     before,
@@ -177,7 +177,7 @@ class FloatExporter:
 
 
 def test_a_quantized_file_with_float_weights_is_refused_by_quantize(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    computed: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from edgebrain.compression import quantize
 
@@ -187,7 +187,7 @@ def test_a_quantized_file_with_float_weights_is_refused_by_quantize(
     # The float sibling is there already, so that only the int8 file is exported.
     tiny_bundle(tmp_path / "out" / "tflite-float32")
     with pytest.raises(SystemExit) as ended:
-        main(["quantize", str(trained.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
+        main(["quantize", str(computed.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
     said = capsys.readouterr().err
     assert ended.value.code == 1
     assert "tflite-int8: refused: not one multiply-add of the written file is int8" in said
@@ -195,18 +195,18 @@ def test_a_quantized_file_with_float_weights_is_refused_by_quantize(
     assert not (tmp_path / "out" / "tflite-int8").exists()
 
 
-def test_a_model_of_keras_with_nan_weights_is_told_by_layer(trained: Trained, tmp_path: Path) -> None:
+def test_a_model_of_keras_with_nan_weights_is_told_by_layer(computed: FinishedRun, tmp_path: Path) -> None:
     import shutil
 
     from edgebrain.bundle import write_bundle
     from edgebrain.model.network import weights_bytes
     from edgebrain.training.float_bundle import open_float_model
 
-    bundle, model = open_float_model(trained.run / "float")
+    bundle, model = open_float_model(computed.run / "float")
     kernel = model.get_layer("mid_conv1").get_weights()[0]
     kernel[0, 0, 0, 0] = np.nan
     model.get_layer("mid_conv1").set_weights([kernel])
-    shutil.copytree(trained.run / "float", tmp_path / "float")
+    shutil.copytree(computed.run / "float", tmp_path / "float")
     write_bundle(tmp_path / "float", bundle.manifest, {"model.weights.h5": weights_bytes(model)}, force=True)
     with pytest.raises(BadBundle, match=r"float: layer mid_conv1 holds NaN") as caught:
         open_float_model(tmp_path / "float")
@@ -219,11 +219,11 @@ def test_a_model_of_keras_with_nan_weights_is_told_by_layer(trained: Trained, tm
     [(-1.0, 1.0, "the input is inverted"), (1.0 / 255.0, 0.0, "it wants 0 to 255, slices come as 0 to 1")],
     ids=["inverted", "scaled"],
 )
-def test_a_trained_network_exported_with_another_input_is_named_by_quantize(
+def test_a_whole_network_exported_with_another_input_is_named_by_quantize(
     scale: float,
     offset: float,
     mistake: str,
-    trained: Trained,
+    computed: FinishedRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -243,7 +243,7 @@ def test_a_trained_network_exported_with_another_input_is_named_by_quantize(
     recipe = tmp_path / "tflite.toml"
     recipe.write_text('name = "tflite"\n[compress]\nformats = ["tflite"]\n[calibration]\nslices = 16\n')
     with pytest.raises(SystemExit) as ended:
-        main(["quantize", str(trained.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
+        main(["quantize", str(computed.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
     said = capsys.readouterr().err
     assert ended.value.code == 1 and "tflite-float32: refused on" in said and mistake in said
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())

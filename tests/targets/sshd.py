@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,16 +12,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.system_programs import found, needs
 
 # In the environment of each command, so that what is left of one can be found.
 MARK = "SSHD_PORT"
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+SSHD = found("sshd") or "/usr/sbin/sshd"
 
 
 def skip_without_sshd() -> None:
-    if not Path(SSHD).is_file() or shutil.which("ssh") is None:
-        pytest.skip("OpenSSH is not installed: apt-get install openssh-server openssh-client")
+    needs("sshd", "ssh")
 
 
 def free_port() -> int:

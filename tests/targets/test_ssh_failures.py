@@ -23,6 +23,7 @@ from edgebrain.targets.ssh import SshTarget
 from edgebrain.targets.worker import Worker
 from tests.bench.shelf import records
 from tests.runtime.tiny import tiny_bundle
+from tests.system_programs import needs
 from tests.targets.board import ends_all, script
 from tests.targets.sshd import Server, free_port, make_key, proxy, server
 
@@ -81,6 +82,7 @@ def test_a_network_without_a_way_to_the_host_is_said(tmp_path: Path) -> None:
         "except TargetFailed as problem:\n    print(problem.message, problem.hint, sep='\\n')\n"
         "target.close()"
     )
+    needs("unshare")
     # A network of its own, with no interface that is up: as a laptop whose Wi-Fi is off.
     done = subprocess.run(["unshare", "-rn", sys.executable, "-c", asks], capture_output=True, text=True)
     if "unshare" in done.stderr:

@@ -55,6 +55,7 @@ def test_a_worker_answers_as_a_session_does_and_leaves_no_process(tmp_path: Path
     assert opened["runs"]["threads"] == 2 and opened["load_ms"] > 0
     assert timed["outputs_sha256"] == [answer.outputs_sha256 for answer in expected] * 3
     assert all((unpack_mask(one["mask"]) == answer.mask).all() for one, answer in zip(scored, expected, strict=True))
+    # An interpreter and a picture library, about 100 MiB; TensorFlow, which must not be loaded, is 400 and more.
     assert 20 < memory["peak_rss_mib"] < 300
     assert not alive(pid)
 

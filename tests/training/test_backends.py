@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_training_runs_on_another_backend_without_tensorflow(backend: str, trained: Trained, tmp_path: Path) -> None:
+def test_training_runs_on_another_backend_without_tensorflow(
+    backend: str, trained: FinishedRun, tmp_path: Path
+) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install 'edgebrain[{backend}]'")
     recipe = tmp_path / "short.toml"

@@ -10,14 +10,14 @@ import pytest
 
 from edgebrain.errors import MissingExtra
 from edgebrain.training.events import EventWriter
-from tests.conftest import Trained
+from tests.networks import FinishedRun
 
 INSTALLED = importlib.util.find_spec("tensorboard") is not None
 
 
 @pytest.mark.skipif(not INSTALLED, reason="tensorboard is not installed: pip install 'edgebrain[tensorboard]'")
 @pytest.mark.filterwarnings("ignore")
-def test_every_figure_of_an_epoch_is_a_scalar(trained: Trained, tmp_path: Path) -> None:
+def test_every_figure_of_an_epoch_is_a_scalar(trained: FinishedRun, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     history = json.loads((trained.run / "history.json").read_text())

@@ -31,6 +31,9 @@ PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "gpu": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
 }
+# Since ONNX Runtime 1.21 it rounds float weights between rounded activations to int8, one scale for the whole tensor,
+# and so undoes what was kept in float. https://github.com/microsoft/onnxruntime/pull/22969
+REQUANTIZES = "WeightBiasQuantization"
 TYPES = {"float": "float32", "float16": "float16", "int8": "int8", "uint8": "uint8"}
 
 
@@ -120,7 +123,9 @@ def _session(bundle: Bundle, threads: int, providers: Sequence[str], profile: st
     options.log_severity_level = 3
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
-    return onnxruntime.InferenceSession(bundle.contents["model.onnx"], options, providers=list(providers))
+    return onnxruntime.InferenceSession(
+        bundle.contents["model.onnx"], options, providers=list(providers), disabled_optimizers=[REQUANTIZES]
+    )
 
 
 def _precision(bundle: Bundle, device: str) -> str:
