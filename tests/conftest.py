@@ -10,11 +10,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.networks import FinishedRun, finished_run
 from tests.system_programs import told
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# In CI Hypothesis tries the same examples at every run, so that a failure comes of a change. Elsewhere it looks further.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 TINY_RECIPE = """
