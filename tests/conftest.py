@@ -16,7 +16,8 @@ from tests.networks import FinishedRun, finished_run
 from tests.system_programs import told
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-# In CI Hypothesis tries the same examples at every run, so that a failure comes of a change. Elsewhere it looks further.
+# In CI Hypothesis tries the same examples at every run, so that a failure comes of a change;
+# elsewhere it goes on looking.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
