@@ -21,7 +21,7 @@ def summary(
     path: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Count slices by side, class, plane and size; name missing masks and unreadable files.
+    """Count slices by side, class, plane and size; name missing masks and unreadable files (exit code 1).
 
     Example: edgebrain data summary brisc2025
     """
@@ -35,6 +35,8 @@ def summary(
         typer.echo(canonical_json(found.as_json()), nl=False)
     else:
         _print(found)
+    if found.unreadable:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -65,7 +67,7 @@ def audit(
     out_groups: Annotated[Path | None, typer.Option(help="Write groups for `edgebrain train --groups`.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
-    """Find what would flatter a model: copies, wrong labels and masks, shortcuts.
+    """Find what would flatter a model: copies, wrong labels and masks, shortcuts. Exit code 1 if files cannot be read.
 
     Example: edgebrain data audit brisc2025 --out-groups groups.csv --html audit.html
     """
@@ -88,10 +90,12 @@ def audit(
         write_text(out_groups, found.groups_csv())
     if json == STDOUT:
         typer.echo(canonical_json(found.as_json()), nl=False)
-        return
-    print_audit(found)
-    for file in wanted:
-        typer.echo(f"wrote {file}")
+    else:
+        print_audit(found)
+        for file in wanted:
+            typer.echo(f"wrote {file}")
+    if found.unreadable:
+        raise typer.Exit(1)
 
 
 def _print(found: Summary) -> None:

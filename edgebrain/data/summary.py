@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgebrain.bundle import CLASSES
 from edgebrain.data.masks import MaskEncoding
 from edgebrain.data.pairing import closed_folders
 from edgebrain.data.readers import lone_masks, scan, strays
 from edgebrain.data.rejected import as_json
-from edgebrain.data.sample import HEALTHY, PLANES, Dataset, Record, read
+from edgebrain.data.sample import PLANES, Dataset, Record, read
 from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadImage
 from edgebrain.runtime.image import decode
@@ -116,21 +118,34 @@ class _Look:
 
 
 def _look(record: Record) -> _Look:
-    """The parts of `Record.load` one by one, so that a picture still has a size where its mask is broken."""
+    try:
+        sample = record.load()
+    except BadImage as problem:
+        return _diagnosed(record, problem.message)
+    return _Look(_size(sample.image), record.needs_mask)
+
+
+def _diagnosed(record: Record, reason: str) -> _Look:
+    """What is wrong with a slice that is left out: its picture, its mask, or how the two and the label go together."""
     try:
         image = decode(read(record.image_path), str(record.image_path))
-    except BadImage as problem:
-        return _Look(broken=_named(problem.message, record.image_path), reason=problem.message)
-    size = f"{image.shape[1]}x{image.shape[0]}"
+    except BadImage:
+        return _Look(broken=_named(reason, record.image_path), reason=reason)
     try:
         mask = record.load_mask(image.shape)
-    except BadImage as problem:
+    except BadImage:
         assert record.mask_path is not None
-        return _Look(size, broken=_named(problem.message, record.mask_path), reason=problem.message)
-    reason = record.contradiction(mask)
-    if reason and record.mask_path is not None:
-        return _Look(size, contradiction=_named(reason, record.mask_path), reason=reason)
-    return _Look(size, record.label != HEALTHY and mask is not None, reason=reason)
+        return _Look(_size(image), broken=_named(reason, record.mask_path), reason=reason)
+    if record.mask_path is None:
+        return _Look(_size(image), reason=reason)
+    file = _named(reason, record.mask_path)
+    if record.contradiction(mask):
+        return _Look(_size(image), contradiction=file, reason=reason)
+    return _Look(_size(image), broken=file, reason=reason)
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
 
 
 def _named(message: str, path: Path) -> tuple[str, str]:

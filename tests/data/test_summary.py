@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from edgebrain.data.readers import open_dataset
 from edgebrain.data.summary import summarise
 from edgebrain.errors import BadData, EdgebrainError
 from tests.data.pictures import put_image, put_mask
+from tests.runtime.pictures import chunk
 
 
 def test_a_whole_set_is_counted_by_side_class_plane_and_size(brisc: Path) -> None:
@@ -52,7 +54,7 @@ def test_the_command_prints_within_80_columns_and_names_what_is_broken(few_phant
     bad = sorted((few_phantoms / "images").iterdir())[2]
     bad.write_bytes(b"")
     result = CliRunner().invoke(app, ["summary", str(few_phantoms)], catch_exceptions=False)
-    assert result.exit_code == 0
+    assert result.exit_code == 1, "what could not be read is not passed over"
     assert f"{bad}: " in result.stdout and "unreadable: 1" in result.stdout
     table = [line for line in result.stdout.splitlines() if str(few_phantoms) not in line]
     assert max(len(line) for line in table) <= 80
@@ -125,3 +127,15 @@ def test_files_that_look_like_masks_and_belong_to_no_picture_are_named(brisc: Pa
     assert summarise(brisc).lone_masks == (str(orphan),)
     said = CliRunner().invoke(app, ["summary", str(brisc)], catch_exceptions=False).stdout
     assert "files that look like masks and belong to no picture: 1" in said
+
+
+def test_a_mask_that_is_turned_otherwise_than_its_picture_is_named_by_the_summary_too(few_phantoms: Path) -> None:
+    mask = sorted((few_phantoms / "masks").iterdir())[0]
+    note = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x112, 3, 1, 3) + b"\0\0\0\0"
+    data = mask.read_bytes()
+    mask.write_bytes(data[:33] + chunk(b"eXIf", note) + data[33:])
+    found = summarise(few_phantoms)
+    assert [(Path(file).name, reason.split(",")[0]) for file, reason in found.unreadable] == [
+        (mask.name, "is turned by its header as 3")
+    ]
+    assert [name for name, _ in found.rejected] == [mask.name]

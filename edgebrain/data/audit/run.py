@@ -29,6 +29,8 @@ TRAIN, TESTS = "train", ("test", "val")
 # Test slices beyond this many are sampled for the copy baselines, whose cost is train times test.
 MOST_TEST = 2000
 COPIED, RELATED, ALONE = "same picture in training", "only its group in training", "nothing in training"
+# Keys of findings about what nobody has seen.
+UNREADABLE = {"unreadable", "mask-unreadable", "closed"}
 Progress = Callable[[str, int, int], None]
 
 
@@ -60,6 +62,11 @@ class Audit:
         """Slices of each class, readable or not; empty where there are no classes."""
         found = Counter(record.label for record in self.listing.records)
         return {label: found[label] for label in sorted(found) if label}
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether a picture, a mask or a folder could not be read."""
+        return any(finding.key in UNREADABLE for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
         """The audit as JSON object; docs/auditing.md describes it."""
