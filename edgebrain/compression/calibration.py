@@ -23,22 +23,30 @@ NOISE_CORRELATION = 0.5
 
 @dataclass
 class Calibration:
-    """Calibration images and how many of them were really asked for.
+    """Calibration images and which of them the observers really read.
 
-    images: (N, side, side) uint8. seen: images handed out so far; an observer that stops early is found out.
+    images: (N, side, side) uint8. read: rows handed out so far; an observer that stops early is found out.
     """
 
     names: tuple[str, ...]
     groups: tuple[str, ...]
     sha256s: tuple[str, ...]
     images: np.ndarray = field(repr=False)
-    seen: int = 0
+    read: set[int] = field(default_factory=set, repr=False)
+
+    @property
+    def seen(self) -> int:
+        """How many images were read, each counted once."""
+        return len(self.read)
+
+    def tensor(self, row: int) -> np.ndarray:
+        """An image as (1, side, side, 1) float32 in [0, 1], which counts as read from now on."""
+        self.read.add(row)
+        return (self.images[row].astype(np.float32) / np.float32(255.0))[None, ..., None]
 
     def tensors(self) -> Iterator[np.ndarray]:
-        """Each image as (1, side, side, 1) float32 in [0, 1], counted as it leaves."""
-        for image in self.images:
-            self.seen += 1
-            yield (image.astype(np.float32) / np.float32(255.0))[None, ..., None]
+        """Each image in turn, as `tensor` gives it, counted as it leaves."""
+        return map(self.tensor, range(len(self.images)))
 
     def afresh(self) -> Calibration:
         """The same images, none of them seen."""

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from edgebrain.bundle import CLASSES, Bundle, open_bundle
+from edgebrain.compression.calibration import Calibration
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun, CannotWrite, GateRefused
@@ -74,6 +75,23 @@ def quantized(computed: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -
 def test_each_format_has_an_int8_bundle_and_a_float_sibling(quantized: Quantized) -> None:
     names = sorted(path.name for path in quantized.folder.iterdir())
     assert names == sorted(f"{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8"))
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_observer_that_stops_early_is_found_out_in_every_format(
+    computed: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str
+) -> None:
+    if fmt == "openvino":
+        import nncf
+
+        real = nncf.quantize
+        monkeypatch.setattr(nncf, "quantize", lambda *args, **options: real(*args, **{**options, "subset_size": 5}))
+    else:
+        monkeypatch.setattr(Calibration, "tensors", lambda self: map(self.tensor, range(5)))
+    recipe = replace(RECIPE, compress=replace(RECIPE.compress, formats=(fmt,)))
+    outcomes = {outcome.name: outcome for outcome in compress(computed, recipe, tmp_path / "out")}
+    assert "the observers saw 5 of 24 calibration images" in str(outcomes[f"{fmt}-int8"].error)
+    assert not (tmp_path / "out" / f"{fmt}-int8").exists()
 
 
 def test_the_int8_share_is_read_from_the_file(quantized: Quantized) -> None:

@@ -63,7 +63,8 @@ def _quantized(model: Any, calibration: Calibration) -> Any:
     # layers see (24 dB where the extremes of all images give 47), the second costs more classes than it saves.
     return nncf.quantize(
         model,
-        nncf.Dataset(list(calibration.tensors())),
+        # By row and not as a list: what counts as read is what NNCF asks for.
+        nncf.Dataset(range(len(calibration.images)), calibration.tensor),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(calibration.images),
         fast_bias_correction=False,
