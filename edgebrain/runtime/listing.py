@@ -4,7 +4,7 @@ Taken are regular files, at or below the folder. Left out are hidden files and f
 edgebrain itself wrote: masks and overlays beside their `results.csv`, rejected copies, curves. Links are followed, and
 what they lead to is listed once. A folder that cannot be opened is named.
 
-Paths are strings in here, since `Path` is slow for folders of many thousand files.
+Entries of `os.scandir` and strings in here, not `Path`: an entry knows its type without asking the disk again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def left_out(other: Mapping[str, int]) -> str:
 
 
 def _sorted(paths: list[str]) -> tuple[Path, ...]:
-    """Folder by folder, as `Path` sorts; on strings it takes a tenth of the time."""
+    """Folder by folder, as `Path` sorts."""
     return tuple(Path(path) for path in sorted(paths, key=lambda path: path.split(os.sep)))
 
 
