@@ -55,4 +55,9 @@ def test_the_commands_of_the_readme_work_as_typed(
     main_ok("predict", str(picture), "--out", "answer", "--pixel-mm", "0.5")
     said = capsys.readouterr().out
     assert any(word in said for word in ("glioma", "meningioma", "pituitary", "no_tumor"))
-    assert sorted(path.suffix for path in Path("answer").rglob("*") if path.is_file()) == [".csv", ".png", ".png"]
+    assert sorted(path.suffix for path in Path("answer").rglob("*") if path.is_file()) == [
+        ".csv",
+        ".json",
+        ".png",
+        ".png",
+    ]
