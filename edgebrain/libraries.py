@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from traceback import walk_tb
 
 from edgebrain.errors import BrokenLibrary, MissingExtra
 
@@ -26,7 +27,7 @@ CURES = (
         "this system's C or C++ library is older than the package needs: take a newer system, or an older {package}",
     ),
     (
-        r"[Ii]llegal instruction|SIGILL|CPU.*(support|instruction)|(AVX|SSE|FMA)",
+        r"[Ii]llegal instruction|SIGILL|CPU.*(support|instruction)|(AVX|SSE|FMA|X86_V)",
         "this processor lacks instructions that the package was built for: try an older {package}, or another engine",
     ),
     (
@@ -39,6 +40,7 @@ CURES = (
 )
 # Packages whose module has another name.
 MODULES = {"opencv-python-headless": "cv2"}
+PACKAGES = {module: package for package, module in MODULES.items()}
 USUAL_CURE = "pip install --force-reinstall {package}"
 LONGEST_REASON = 240
 
@@ -58,11 +60,25 @@ def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
 
 
 def import_failure(problem: Exception, library: str, extra: str, needed_for: str) -> MissingExtra:
-    """The error for an import that failed: a library that is not there, or one that is broken."""
+    """The error for an import that failed: a library that is not there, or one that is broken.
+
+    Blamed is the one whose own code failed, which may be another than the one that was imported.
+    """
     if isinstance(problem, ModuleNotFoundError) and _names(problem, library):
         return MissingExtra(library, extra, needed_for)
     reason = first_line(str(problem)) or type(problem).__name__
-    return BrokenLibrary(library, extra, needed_for, reason, cure(reason, library))
+    broken = broken_library(problem) or library
+    return BrokenLibrary(broken, extra, needed_for, reason, cure(reason, broken))
+
+
+def broken_library(problem: BaseException) -> str | None:
+    """The library whose import failed, as pip calls it: that of the innermost module being loaded; None for ours."""
+    found = None
+    for frame, _ in walk_tb(problem.__traceback__):
+        if frame.f_code.co_name == "<module>":
+            module = str(frame.f_globals.get("__name__", "")).split(".")[0]
+            found = module if module not in ("edgebrain", "__main__", "") else None
+    return PACKAGES.get(found, found.replace("_", "-")) if found else None
 
 
 def cure(reason: str, library: str) -> str:

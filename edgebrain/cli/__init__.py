@@ -14,6 +14,7 @@ import typer
 
 from edgebrain import __version__
 from edgebrain.errors import EdgebrainError
+from edgebrain.libraries import broken_library, cure, first_line
 from edgebrain.text import in_one_line, print_anything
 
 COMMANDS = {
@@ -46,12 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         raise SystemExit(1) from None
-    except ImportError as error:
-        # One that no command translates: NumPy itself, or a part of a library that is loaded late.
-        if "--debug" in words:
+    except Exception as error:
+        # A library that no command looks after: NumPy itself, or a part that is loaded late. Loaders raise anything.
+        library = broken_library(error)
+        if library is None or "--debug" in words:
             raise
-        print(f"Error: a library cannot be loaded: {in_one_line(str(error))}", file=sys.stderr)
-        print("  edgebrain doctor says which, and what usually helps", file=sys.stderr)
+        reason = first_line(str(error)) or type(error).__name__
+        print(f"Error: {library} is installed but cannot be loaded ({in_one_line(reason)})", file=sys.stderr)
+        print(f"  {cure(reason, library)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

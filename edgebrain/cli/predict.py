@@ -25,7 +25,7 @@ _now = partial(print, flush=True)
 
 def predict(
     images: Annotated[
-        list[Path] | None, typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE")
+        list[Path] | None, typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE", readable=False)
     ] = None,
     watch: Annotated[
         Path | None, typer.Option(help="A folder instead: answer every slice that lands in it, until Ctrl-C.")

@@ -11,17 +11,17 @@ from pathlib import Path
 from edgebrain.errors import BadImage
 from edgebrain.runtime.image import read_file
 from edgebrain.runtime.names import OutputNames
-from edgebrain.runtime.outputs import MASK, Result, result_of, write_pictures
+from edgebrain.runtime.outputs import Result, result_of, write_pictures
 from edgebrain.runtime.plausibility import unlike_a_head
-from edgebrain.runtime.results import FileState, ResultsTable
+from edgebrain.runtime.results import MASK, FileState, ResultsTable
 from edgebrain.runtime.session import Session
 
 CHANGED = "answered again: the file has changed since its last line"
 
 
 def output_names(table: ResultsTable) -> OutputNames:
-    """Names for what will be written; the masks that the table names already are kept."""
-    return OutputNames(mask.removesuffix(MASK) for mask in table.masks)
+    """Names for what will be written; what the table names already is kept, and so is what is not ours."""
+    return OutputNames((mask.removesuffix(MASK) for mask in table.masks), table.is_free)
 
 
 def answer_file(
@@ -46,6 +46,7 @@ def answer_file(
     image, prediction = session.predict_file(data, name)
     warnings = [unlike_a_head(image), CHANGED if changed else ""]
     result = result_of(prediction, name, stem, pixel_mm, "; ".join(filter(None, warnings)))
+    table.begin(stem)
     write_pictures(out, image, prediction, result)
     table.append({**result.cells(), "bytes": state.size_bytes, "modified": state.modified})
     return result

@@ -160,7 +160,8 @@ def _jpeg(data: bytes, name: str) -> Header:
     """Walk the segments to the end-of-image mark: a thumbnail inside a segment has one too, which must not count."""
     frame: tuple[int, int, int, int] | None = None
     properties: dict[str, str] = {PROFILE: "none"}
-    orientation, at = 1, 2
+    exif: bytes | None = None
+    at = 2
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
@@ -179,8 +180,8 @@ def _jpeg(data: bytes, name: str) -> Header:
             if frame is None and 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
                 frame = struct.unpack_from(">BHHB", data, at + 4)
                 properties[COMPRESSION] = JPEG_CODINGS.get(mark, "arithmetic")
-            elif mark == 0xE1 and body.startswith(b"Exif\0\0"):
-                orientation = _orientation(body[6:])
+            elif mark == 0xE1 and body.startswith(b"Exif\0\0") and exif is None:
+                exif = body
             elif mark == 0xE2 and body.startswith(b"MPF\0"):
                 properties[FRAMES] = "several" if _exif_value(body[4:], COUNT_TAG, 1) > 1 else "one"
             elif mark == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
@@ -190,7 +191,7 @@ def _jpeg(data: bytes, name: str) -> Header:
         raise _cut_short(name)
     depth, height, width, channels = frame
     properties |= {BITS: str(depth), COLOURS: JPEG_COLOURS.get(channels, f"of {channels} channels")}
-    return _header("JPEG", (width, height), channels, properties, orientation)
+    return _header("JPEG", (width, height), channels, properties, _orientation(exif or b""))
 
 
 def _tiff(data: bytes, name: str) -> Header:
@@ -285,12 +286,40 @@ def _orientation(exif: bytes) -> int:
 
 
 def _exif_value(block: bytes, tag: int, default: int) -> int:
-    """A whole number in the first directory of a block that is laid out like a TIFF."""
+    """A whole number in the first directory of a block that is laid out like a TIFF.
+
+    Entry by entry, and only as far as they are there: cameras and converters write blocks with other parts broken.
+    """
+    block = block.removeprefix(b"Exif\0\0")
+    order = "<" if block[:2] == b"II" else ">"
     try:
-        tags, _ = _tiff_pages(block, "<" if block[:2] == b"II" else ">")
+        (start,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, start)
+        for at in range(start + 2, start + 2 + 12 * count, 12):
+            found, kind, _, value = struct.unpack_from(f"{order}HHI4s", block, at)
+            if found == tag and kind in (1, 3, 4):
+                return int(struct.unpack_from(f"{order}{'_B_HI'[kind]}", value)[0])
     except struct.error:
-        return default
-    return _first(tags, tag, default)
+        pass
+    return default
+
+
+def has_whole_deflate(data: bytes, most_bytes: int) -> bool:
+    """Whether each strip or tile of a deflated TIFF ends with the checksum of what it holds, which libtiff skips.
+
+    most_bytes: a strip that unpacks to more is none.
+    """
+    tags, _ = _tiff_pages(data, "<" if data[:1] == b"I" else ">")
+    starts, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
+    for start, size in zip(starts, sizes, strict=True):
+        unpacker = zlib.decompressobj()
+        try:
+            unpacker.decompress(data[start : start + size], most_bytes)
+        except zlib.error:
+            return False
+        if not unpacker.eof:
+            return False
+    return True
 
 
 def upright_tiff(data: bytes) -> bytes:

@@ -7,18 +7,18 @@ stands in `properties`. The budget is checked on the header, before a pixel is d
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import select
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgebrain.errors import BadImage, IncompleteImage
-from edgebrain.runtime.header import AGAIN, Header, read_header, upright_tiff
+from edgebrain.runtime.header import AGAIN, Header, has_whole_deflate, read_header, upright_tiff
 from edgebrain.runtime.opencv import cv2
-from edgebrain.runtime.properties import BITS, NO_ALPHA, TIFF, check_properties
-from edgebrain.runtime.quiet import silent_stderr
+from edgebrain.runtime.properties import BITS, COMPRESSION, NO_ALPHA, TIFF, check_properties
+from edgebrain.runtime.quiet import heard_on_stderr
 
 MOST_BYTES = 256 << 20
 MOST_PIXELS = 64 << 20
@@ -27,6 +27,11 @@ MOST_SIDE = 16384
 # Colour subsampling moves the three channels of a grey JPEG apart by a few levels; a drawn line moves them by far more.
 GREY_TOLERANCE = 16
 
+# How libjpeg, and OpenCV's log for libtiff and its own readers, begin their lines.
+COMPLAINTS = (b"Corrupt JPEG data", b"Premature end of JPEG", b"[ERROR:", b"[ WARN:", b"libpng error")
+# A pipe that was named needs somebody who writes to it.
+PIPE_PATIENCE_S = 5.0
+
 
 def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
     """A file's bytes and its state, looked at before it is read: memory stays within the budget.
@@ -34,18 +39,26 @@ def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
     Raises BadImage: it cannot be read, or is over the budget.
     """
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
             state = os.fstat(stream.fileno())
+            if stat.S_ISFIFO(state.st_mode):
+                _wait_for_writer(stream.fileno(), name)
+            os.set_blocking(stream.fileno(), True)
             data = stream.read(MOST_BYTES + 1) if state.st_size <= MOST_BYTES else b""
     except OSError as problem:
+        reason = f"{name}: cannot be read ({problem.strerror or problem})"
         # Perhaps another program still holds it, or has not yet given it to us.
-        raise IncompleteImage(
-            f"{name}: cannot be read ({problem.strerror or problem})", "check path and permissions"
-        ) from problem
+        raise IncompleteImage(reason, "check path and permissions") from problem
     size = max(state.st_size, len(data))
     if size > MOST_BYTES:
         raise BadImage(f"{name}: has {size >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
     return data, state
+
+
+def _wait_for_writer(descriptor: int, name: str) -> None:
+    """Raises BadImage: nothing comes through a pipe."""
+    if not select.select([descriptor], [], [], PIPE_PATIENCE_S)[0]:
+        raise BadImage(f"{name}: is a pipe that nobody writes to", "name a file")
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
@@ -82,30 +95,30 @@ def _check_size(header: Header, name: str) -> None:
 
 def _decoded(data: bytes, header: Header, name: str) -> np.ndarray:
     """Pixels as they are stored: (H, W), (H, W, 3) BGR, or (H, W, 4) with alpha last."""
-    if header.kind == TIFF and header.orientation != 1:
+    if header.kind == TIFF:
         data = upright_tiff(data)
+        # Four samples a pixel, and a tile that hangs over.
+        most_bytes = 4 * header.width * header.height + (64 << 20)
+        if header.properties[COMPRESSION] == "deflate" and not has_whole_deflate(data, most_bytes):
+            raise IncompleteImage(f"{name}: is damaged and cannot be decoded (checksum of a deflated part)", AGAIN)
     if header.alpha and not header.transparent:
         flags = cv2.IMREAD_UNCHANGED
     else:
         flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
     try:
-        with _quiet():
+        with heard_on_stderr(COMPLAINTS) as heard:
             pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as problem:
         raise IncompleteImage(f"{name}: is damaged and cannot be decoded", AGAIN) from problem
-    if pixels is None:
-        raise IncompleteImage(f"{name}: is damaged and cannot be decoded", AGAIN)
+    # Decoders go on after a damaged part, with whatever follows from it, and say so on the terminal alone.
+    if pixels is None or heard:
+        raise IncompleteImage(f"{name}: is damaged and cannot be decoded{_said(heard)}", AGAIN)
     return pixels
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing from the decoders on the terminal: libjpeg and libpng write their warnings to file descriptor 2.
-
-    What goes wrong is our own error. Only in the main thread: several readers at work would keep it quiet all the time.
-    """
-    with silent_stderr() if threading.current_thread() is threading.main_thread() else nullcontext():
-        yield
+def _said(heard: Sequence[str]) -> str:
+    """What the decoder complained of, without where in its code."""
+    return f" ({heard[0].split('TIFF_Error ')[-1]})" if heard else ""
 
 
 def _as_shown(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -15,14 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from edgebrain.runtime.results import MODEL, RESULTS, output_files
+from edgebrain.runtime.results import MODEL, REJECTED, RESULTS, output_files
 
 # Endings of the pictures that can be read, in lower case.
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff")
 # Pictures that commands write beside a file of this name.
 WRITTEN_BESIDE = {"run.json": {"curves.png"}, "evaluation.json": {"confusion.png"}}
-MASK_ENDINGS = ("_mask.png", "_overlay.png")  # as `outputs` writes them, which would load OpenCV
-REJECTED = "rejected"
 
 
 def is_picture(name: str) -> bool:
@@ -34,9 +32,9 @@ def is_picture(name: str) -> bool:
 class Listing:
     """What lies in a folder.
 
-    pictures: files whose names end like a picture's, sorted. others: all other files, sorted. own: how many files
-    edgebrain wrote itself. unreadable: folders and links that could not be followed, each with the reason. folders:
-    sub-folders that were not looked into.
+    pictures: files whose names end like a picture's, sorted. others: all other files, sorted. special: pipes, sockets
+    and devices. own: how many files edgebrain wrote itself. unreadable: folders and links that could not be followed,
+    each with the reason. folders: sub-folders that were not looked into.
     """
 
     pictures: tuple[Path, ...]
@@ -44,11 +42,14 @@ class Listing:
     own: int
     unreadable: tuple[tuple[Path, str], ...]
     folders: tuple[Path, ...] = ()
+    special: tuple[Path, ...] = ()
 
     @property
     def other(self) -> Mapping[str, int]:
         """Ending -> number of the other files, the most frequent first."""
-        return dict(Counter(path.suffix.lower() or "no ending" for path in self.others).most_common())
+        endings = Counter(path.suffix.lower() or "no ending" for path in self.others)
+        endings.update(["pipe or device"] * len(self.special))
+        return dict(endings.most_common())
 
 
 def list_files(root: Path, recursive: bool = True) -> Listing:
@@ -57,9 +58,8 @@ def list_files(root: Path, recursive: bool = True) -> Listing:
     A `root` that cannot be opened is itself in `unreadable`.
     """
     walk = _Walk(root, recursive)
-    return Listing(
-        _sorted(walk.pictures), _sorted(walk.others), walk.own, tuple(sorted(walk.unreadable)), _sorted(walk.folders)
-    )
+    pictures, others, folders, special = map(_sorted, (walk.pictures, walk.others, walk.folders, walk.special))
+    return Listing(pictures, others, walk.own, tuple(sorted(walk.unreadable)), folders, special)
 
 
 def left_out(other: Mapping[str, int]) -> str:
@@ -83,6 +83,7 @@ class _Walk:
         self.pictures: list[str] = []
         self.others: list[str] = []
         self.folders: list[str] = []
+        self.special: list[str] = []
         self.unreadable: list[tuple[Path, str]] = []
         self.own = 0
         self._recursive = recursive
@@ -142,7 +143,8 @@ class _Walk:
         if real not in self._listed:
             self._listed.add(real)
             # A pipe or a device is no file that could be read to its end.
-            (self.pictures if regular and is_picture(path) else self.others).append(path)
+            kind = self.special if not regular else self.pictures if is_picture(path) else self.others
+            kind.append(path)
 
     def _follow(self, link: os.DirEntry[str]) -> None:
         try:
@@ -169,10 +171,8 @@ class _Walk:
             self._written.setdefault(inside, set()).add(name)
 
     def _is_own(self, real: str, name: str, own: set[str], beside: set[str]) -> bool:
-        """Whether edgebrain wrote a file. What it was writing when it was killed has no line in the table yet."""
+        """Whether edgebrain wrote a file."""
         if name in own:
-            return True
-        if real in self._written and name.endswith(MASK_ENDINGS):
             return True
         return self._in_rejected(real) and (f"{name}.txt" in beside or name.removesuffix(".txt") in beside)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from unicodedata import normalize
 
 from edgebrain.files import sha256_bytes
+from edgebrain.text import shown_name
 
 # File systems take names of 255 bytes; `_overlay.png` and a number are added to these.
 LONGEST_STEM = 230
@@ -15,11 +16,12 @@ HASH_DIGITS = 8
 
 
 class OutputNames:
-    """Gives out names; each once, also where a file system does not tell A from a."""
+    """Gives out names; each once, also where a file system does not tell A from a. All are printable."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        """taken: names given out before, in another run."""
+    def __init__(self, taken: Iterable[str] = (), is_free: Callable[[str], bool] = lambda name: True) -> None:
+        """taken: names given out before, in another run. is_free: whether nothing of somebody else's has a name."""
         self._taken = {_key(name) for name in taken}
+        self._is_free = is_free
         self._numbers: dict[str, int] = {}
 
     def name(self, folder: str, picture: str) -> str:
@@ -31,13 +33,13 @@ class OutputNames:
         Args: folder: sub-folder of the output, empty for none. picture: the file's name.
         """
         for wished in (PurePath(picture).stem, picture):
-            if self._take(choice := str(PurePath(folder, short_name(wished)))):
+            if self._take(choice := _inside(folder, wished)):
                 return choice
-        return self._with_number(str(PurePath(folder, short_name(picture))))
+        return self._with_number(_inside(folder, picture))
 
     def whole_name(self, folder: str, picture: str) -> str:
         """As `name`, but always the whole file name, so that it can be told without knowing the other pictures."""
-        choice = str(PurePath(folder, short_name(picture)))
+        choice = _inside(folder, picture)
         return choice if self._take(choice) else self._with_number(choice)
 
     def give_back(self, name: str) -> None:
@@ -54,7 +56,7 @@ class OutputNames:
 
     def _take(self, name: str) -> bool:
         key = _key(name)
-        if key in self._taken:
+        if key in self._taken or not self._is_free(name):
             return False
         self._taken.add(key)
         return True
@@ -64,10 +66,15 @@ def _key(name: str) -> str:
     return normalize("NFC", name).casefold()
 
 
+def _inside(folder: str, name: str) -> str:
+    return str(PurePath(*map(short_name, PurePath(folder).parts), short_name(name)))
+
+
 def short_name(name: str) -> str:
-    """A file's name, cut where something that is added to it would not fit a file system any more."""
-    raw = os.fsencode(name)
+    """A file's name, printable, and cut where what is added to it would not fit a file system any more."""
+    shown = shown_name(name)
+    raw = shown.encode()
     if len(raw) <= LONGEST_STEM:
-        return name
+        return shown
     start = raw[: LONGEST_STEM - HASH_DIGITS - 1].decode(errors="ignore")
-    return f"{start}~{sha256_bytes(raw)[:HASH_DIGITS]}"
+    return f"{start}~{sha256_bytes(os.fsencode(name))[:HASH_DIGITS]}"

@@ -7,7 +7,7 @@ from edgebrain.libraries import importing
 with importing("opencv-python-headless", "edge", "reading pictures"):
     import cv2
 
-# Its own log would stand beside our error on the terminal, with a traceback of C++ in it.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# What decoders complain of is heard by `image`, which makes one error of it.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 __all__ = ["cv2"]

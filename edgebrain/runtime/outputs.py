@@ -13,11 +13,11 @@ import numpy as np
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import refuse_to_overwrite, write_bytes
 from edgebrain.runtime.opencv import cv2
+from edgebrain.runtime.results import MASK, OVERLAY
 from edgebrain.runtime.session import Prediction
 from edgebrain.runtime.transform import resize_exact
 from edgebrain.text import in_one_line
 
-MASK, OVERLAY = "_mask.png", "_overlay.png"
 HEALTHY = "no_tumor"
 OUTLINE_BGR = (0, 220, 255)
 # An outline on a thumbnail cannot be seen: overlays are drawn at least this wide and high, in pixels.

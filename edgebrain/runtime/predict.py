@@ -19,7 +19,7 @@ from edgebrain.runtime.names import OutputNames
 from edgebrain.runtime.outputs import Result, check_pixel_mm, refuse_if_written
 from edgebrain.runtime.results import RESULTS, Existing, FileState, ResultsTable, model_note, open_table
 from edgebrain.runtime.session import Session
-from edgebrain.text import in_one_line
+from edgebrain.text import in_one_line, shown_name
 
 DEFAULT_OUT = Path("predictions")
 
@@ -36,7 +36,7 @@ class Picture:
     @property
     def name(self) -> str:
         """As tables and messages call it."""
-        return in_one_line(str(self.path))
+        return shown_name(str(self.path))
 
 
 @dataclass
@@ -62,10 +62,11 @@ class Inputs:
 class Outcome:
     """What became of each picture: the answers, and the errors of those that could not be used.
 
-    entries: a JSON object for each, in the order of the pictures. done_before: how many a resumed run left alone.
+    out: None where there was nothing to predict. entries: a JSON object for each, in the order of the pictures.
+    done_before: how many a resumed run left alone.
     """
 
-    out: Path
+    out: Path | None
     inputs: Inputs
     results: list[Result] = field(default_factory=list)
     failures: list[BadImage] = field(default_factory=list)
@@ -89,7 +90,8 @@ class Outcome:
         before = f", {self.done_before} were done before" if self.done_before else ""
         doubtful = sum(bool(result.warning) for result in self.results)
         warned = f", {doubtful} with a warning" if doubtful else ""
-        done = f"{len(self.results)} of {total} pictures done{failed}{before}{warned}: {self.out / RESULTS}"
+        where = f": {self.out / RESULTS}" if self.out else ""
+        done = f"{len(self.results)} of {total} pictures done{failed}{before}{warned}{where}"
         return "\n".join([in_one_line(done), *self.inputs.left_out()])
 
 
@@ -105,12 +107,15 @@ def predict_files(
 
     Args: inputs: files, or folders to search. out: the output folder; else the next free predictions-N. pixel_mm: side
     of a pixel in mm. existing: what to do where `out` holds results: refuse, replace them, or continue (pictures that
-    have an answer and are unchanged are left as they are). progress: told (done, total).
-    Raises BadImage: nothing to predict. CannotWrite: a file is in the way, the disk is full, no permission, another
-    process writes there, or the results there are another model's.
+    have an answer and are unchanged are left as they are). progress: called with pictures done and pictures in all.
+    Where there is nothing to predict, nothing is made.
+    Raises CannotWrite: a file is in the way, the disk is full, no permission, another process writes there, or the
+    results there are another model's.
     """
     check_pixel_mm(pixel_mm)
     found = find_inputs(inputs)
+    if not any(os.path.lexists(picture.path) for picture in found.pictures):
+        return _nothing(found)
     with _output_folder(out) as folder:
         if existing == "refuse":
             names = OutputNames()
@@ -122,31 +127,42 @@ def predict_files(
                 table.append({"name": name, "error": problem.message})
             names = output_names(table)
             for done, picture in enumerate(found.pictures, start=1):
-                stem = names.name(picture.folder, picture.path.name)
-                _predict_one(session, picture, stem, pixel_mm, table, outcome)
+                _predict_one(session, picture, names, pixel_mm, table, outcome)
                 if progress is not None:
                     progress(done, len(found.pictures))
     return outcome
 
 
 def find_inputs(inputs: Sequence[Path]) -> Inputs:
-    """The files as given, and what the one lister finds at or below the folders given.
-
-    Raises BadImage: there is nothing to predict.
-    """
+    """The files as given, and what the one lister finds at or below the folders given; each once."""
     found, known = Inputs(), set()
-    for path in inputs:
-        for picture in [Picture(path)] if not path.is_dir() else _below(path, found):
-            if picture.path not in known:
-                known.add(picture.path)
+    # One path says enough of itself; of several, two may lead to one file.
+    key = os.path.realpath if len(inputs) > 1 else str
+    for path in dict.fromkeys(inputs):
+        if key(path) in known:
+            continue
+        known.add(key(path))
+        if not path.is_dir():
+            found.pictures.append(Picture(path))
+            continue
+        for picture in _below(path, found):
+            if key(picture.path) not in known:
+                known.add(key(picture.path))
                 found.pictures.append(picture)
-    if not any(os.path.lexists(picture.path) for picture in found.pictures):
-        # Before anything is made: a name that was mistyped leaves nothing behind.
-        for picture in found.pictures:
-            read_file(picture.path, picture.name)
-        if found.unusable:
-            raise found.unusable[0][1]
     return found
+
+
+def _nothing(found: Inputs) -> Outcome:
+    """The outcome where no picture is there: a name that was mistyped leaves nothing behind."""
+    outcome = Outcome(None, found)
+    for name, problem in found.unusable:
+        outcome.fail(name, problem)
+    for picture in found.pictures:
+        try:
+            read_file(picture.path, picture.name)
+        except BadImage as problem:
+            outcome.fail(picture.name, problem)
+    return outcome
 
 
 def find_pictures(inputs: Sequence[Path]) -> list[Path]:
@@ -163,11 +179,11 @@ def _below(root: Path, found: Inputs) -> list[Picture]:
     found.own += listing.own
     for path, reason in listing.unreadable:
         problem = BadImage(f"{path}: cannot be opened ({reason})", "check its permissions")
-        found.unusable.append((in_one_line(str(path)), problem))
+        found.unusable.append((shown_name(str(path)), problem))
     if not listing.pictures and not listing.unreadable:
         others = f" ({text})" if (text := left_out(listing.other)) else ""
         problem = BadImage(f"{root}: holds no picture{others}", f"pass a folder with {', '.join(PICTURES)} files")
-        found.unusable.append((in_one_line(str(root)), problem))
+        found.unusable.append((shown_name(str(root)), problem))
     return [Picture(path, _folder(path, root)) for path in listing.pictures]
 
 
@@ -189,11 +205,18 @@ def _output_folder(out: Path | None) -> Iterator[Path]:
 
 
 def _predict_one(
-    session: Session, picture: Picture, stem: str, pixel_mm: float | None, table: ResultsTable, outcome: Outcome
+    session: Session,
+    picture: Picture,
+    names: OutputNames,
+    pixel_mm: float | None,
+    table: ResultsTable,
+    outcome: Outcome,
 ) -> None:
     if _is_done(picture, table):
         outcome.done_before += 1
         return
+    assert outcome.out is not None, "there is a picture"
+    stem = names.name(picture.folder, picture.path.name)
     changed = picture.name in table.lines and not table.lines[picture.name].error
     try:
         outcome.add(answer_file(session, picture.path, picture.name, stem, outcome.out, table, pixel_mm, changed))

@@ -20,7 +20,7 @@ from typing import Any
 from edgebrain.libraries import MODULES, cure, first_line
 
 # A cold import of a large framework takes a minute or two on a slow disk.
-PATIENCE_S = 300.0
+PATIENCE_S = 180.0
 SIGNALS = {4: "SIGILL: an illegal instruction", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
 Progress = Callable[[int, int], None]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ except ImportError:  # Windows: there, nothing keeps two runs that were given on
     locking = None
 
 RESULTS, MODEL = "results.csv", "model.json"
+# Name of the mask and overlay that are being written; they have no line yet.
+UNFINISHED = ".unfinished"
+MASK, OVERLAY = "_mask.png", "_overlay.png"
+REJECTED = "rejected"
+# As `files` names what is not whole yet.
+PART = re.compile(r"\.\d+\.\d+\.part")
 BEFORE_CLASSES = ("name", "label", "probability", "area_px", "area_cm2", "width", "height")
 AFTER_CLASSES = ("mask", "overlay", "error", "warning", "bytes", "modified")
 Existing = Literal["refuse", "replace", "continue"]
@@ -67,15 +74,40 @@ class ResultsTable:
     lines: name -> its newest line, of the runs before this one. masks: all masks that the lines name, relative.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], lines: Mapping[str, Line], masks: Sequence[str]) -> None:
+    def __init__(self, path: Path, descriptor: int, classes: Sequence[str], existing: Existing) -> None:
+        """descriptor: of the open file, which holds the lock."""
+        rows = _begin(path, columns(classes))
         self.path = path
-        self.lines = lines
-        self.masks = masks
+        self.lines = {row["name"]: Line(FileState(_whole(row["bytes"]), row["modified"]), row["error"]) for row in rows}
+        self.masks = [row["mask"] for row in rows if row["mask"]]
         self._columns = columns(classes)
+        self._descriptor = descriptor
+        self._replaces = existing == "replace"
+        self._unfinished = unfinished_stem(path.parent)
 
     def append(self, cells: Mapping[str, Any]) -> None:
         """Add a line; columns that are not given stay empty. Raises CannotWrite."""
+        if not self._is_still_there():
+            raise CannotWrite(
+                f"{self.path}: was taken away or replaced while it was being written", "start again with another --out"
+            )
         append_line(self.path, _csv_line([in_one_line(str(cells.get(column, ""))) for column in self._columns]))
+
+    def begin(self, stem: str) -> None:
+        """Note whose mask and overlay are about to be written: without a line they are ours all the same."""
+        with suppress(OSError):
+            (self.path.parent / UNFINISHED).write_text(stem, encoding="utf-8")
+
+    def is_free(self, stem: str) -> bool:
+        """Whether mask and overlay of this name may be written: nothing is there, or what we were writing last."""
+        there = any((self.path.parent / f"{stem}{ending}").exists() for ending in (MASK, OVERLAY))
+        return self._replaces or stem == self._unfinished or not there
+
+    def _is_still_there(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
 
 @contextmanager
@@ -102,13 +134,14 @@ def open_table(
                 f"{path}: already exists", "choose another --out, go on with --resume, or replace it with --force"
             )
         if existing == "replace":
+            _remove_outputs(out)
             os.truncate(path, 0)
-            with suppress(FileNotFoundError):
-                (out / MODEL).unlink()
         _check_model(out, model)
-        rows = _begin(path, columns(classes))
-        lines = {row["name"]: Line(FileState(int(row["bytes"] or -1), row["modified"]), row["error"]) for row in rows}
-        yield ResultsTable(path, classes, lines, [row["mask"] for row in rows if row["mask"]])
+        table = ResultsTable(path, descriptor, classes, existing)
+        _remove_parts(out, table.masks)
+        yield table
+        with suppress(FileNotFoundError):
+            (out / UNFINISHED).unlink()
     finally:
         os.close(descriptor)
 
@@ -124,15 +157,66 @@ def columns(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def output_files(table: Path) -> tuple[str, ...] | None:
-    """The masks and overlays that a table names, relative to its folder; None where it is no table of ours."""
+    """The masks and overlays that a table names, relative to its folder, and those that it was about to name.
+
+    None where it is no table of ours. A spreadsheet may have saved it with another separator or a byte-order mark.
+    """
     try:
-        with table.open(encoding="utf-8", errors="replace", newline="") as stream:
-            rows = csv.DictReader(stream)
+        with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            head = stream.readline()
+            rows = csv.DictReader(stream, fieldnames=_cells(head), delimiter=_separator(head))
             if tuple(rows.fieldnames or ())[: len(BEFORE_CLASSES)] != BEFORE_CLASSES:
                 return None
-            return tuple(file for row in rows for file in (row.get("mask"), row.get("overlay")) if file)
+            named = [file for row in rows for file in (row.get("mask"), row.get("overlay")) if file]
     except (OSError, csv.Error):
         return None
+    last = unfinished_stem(table.parent)
+    return (*named, *([f"{last}{MASK}", f"{last}{OVERLAY}"] if last else []))
+
+
+def unfinished_stem(out: Path) -> str:
+    """The name under which mask and overlay were written last, if their line was not; else empty."""
+    try:
+        return (out / UNFINISHED).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _separator(head: str) -> str:
+    return ";" if ";" in head and "," not in head else ","
+
+
+def _cells(head: str) -> list[str]:
+    return next(csv.reader([head], delimiter=_separator(head)), [])
+
+
+def _whole(text: str) -> int:
+    """A whole number as a spreadsheet may have saved it; -1 for anything else, which is no file's size."""
+    try:
+        return int(float(text))
+    except (TypeError, ValueError, OverflowError):
+        return -1
+
+
+def _remove_outputs(out: Path) -> None:
+    """Remove what the table of a folder names, and its model's note: they are to be replaced."""
+    for file in output_files(out / RESULTS) or ():
+        path = out / file
+        # A table that was edited may name anything.
+        if path.name.endswith((MASK, OVERLAY)) and path.resolve().is_relative_to(out.resolve()):
+            path.unlink(missing_ok=True)
+    for name in (MODEL, UNFINISHED):
+        (out / name).unlink(missing_ok=True)
+
+
+def _remove_parts(out: Path, masks: Sequence[str]) -> None:
+    """Remove what a killed run was writing, where it was writing; the lock says that nobody is writing it now."""
+    folders = {out, *((out / mask).parent for mask in masks), (out / unfinished_stem(out)).parent}
+    folders |= {out / REJECTED, *(path for path in (out / REJECTED).rglob("*") if path.is_dir())}
+    for folder in folders:
+        for part in folder.glob(".*.part"):
+            if PART.fullmatch(part.name):
+                part.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int, out: Path) -> None:
@@ -168,10 +252,13 @@ def _begin(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
     if not path.stat().st_size:
         append_line(path, head)
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        if stream.readline() != head:
-            raise CannotWrite(f"{path}: has other columns than this model writes", "choose another --out")
-        return list(csv.DictReader(stream, fieldnames=wanted))
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        head = stream.readline().rstrip("\r\n")
+        if _cells(head) != list(wanted) or _separator(head) != ",":
+            raise CannotWrite(
+                f"{path}: has other columns, or separators, than this model writes", "choose another --out"
+            )
+        return list(csv.DictReader(stream, fieldnames=wanted, restval=""))
 
 
 def _csv_line(cells: Sequence[str]) -> str:

@@ -25,12 +25,12 @@ from edgebrain.errors import BadImage, CannotWrite, IncompleteImage
 from edgebrain.files import write_bytes, write_text
 from edgebrain.runtime.answer import answer_file, append_failure, output_names
 from edgebrain.runtime.image import MOST_BYTES
-from edgebrain.runtime.listing import REJECTED, Listing, list_files
+from edgebrain.runtime.listing import Listing, list_files
 from edgebrain.runtime.names import OutputNames, short_name
 from edgebrain.runtime.outputs import check_pixel_mm
-from edgebrain.runtime.results import FileState, ResultsTable, model_note, open_table
+from edgebrain.runtime.results import REJECTED, FileState, ResultsTable, model_note, open_table
 from edgebrain.runtime.session import Session
-from edgebrain.text import in_one_line
+from edgebrain.text import in_one_line, shown_name
 
 # A file that is still being copied grows; one that has not changed from one look to the next has probably arrived.
 LOOK_EVERY_S = 2.0
@@ -78,7 +78,6 @@ def watch(
     if out.resolve() == folder.resolve():
         raise CannotWrite(f"{out}: is the folder that is watched", "choose another --out")
     with open_table(out, session.classes, model_note(session.bundle), "continue") as table:
-        _remove_unfinished(out)
         arrivals = _Arrivals(folder, table, settings or WatchSettings(), complain)
         worker = _Worker(session, out, table, output_names(table), pixel_mm, say, complain)
         return sum(worker.answer(arrivals, name) for name in arrivals.names(stop))
@@ -88,12 +87,14 @@ def watch(
 class _File:
     """A file as it was at the last look.
 
-    folder: its sub-folder, empty for none. since: when it was first seen in this state, on the monotonic clock.
+    folder: its sub-folder, empty for none. changed_ns: when the system last changed anything about it, its permissions
+    included. since: when it was first seen in this state, on the monotonic clock.
     """
 
     path: Path
     folder: str
     state: FileState
+    changed_ns: int
     since: float
     looks: int = 1
 
@@ -106,6 +107,9 @@ class _Arrivals:
         self._settings = settings
         self._complain = complain
         self._done = {name: line.state for name, line in table.lines.items()}
+        # Of a rejected file: when the system last changed anything about it, in ns; unknown of an earlier run's.
+        self._rejected = {name: 0 for name, line in table.lines.items() if line.error}
+        self._errors = {name: line.error for name, line in table.lines.items() if line.error}
         self._waiting: dict[str, _File] = {}
         self._gone = False
         self._named: set[Path] = set()
@@ -127,17 +131,26 @@ class _Arrivals:
         """A file that is to be answered."""
         return self._waiting[name]
 
-    def has_line(self, name: str) -> bool:
+    def has_changed(self, name: str) -> bool:
         """Whether the table has a line for this name, of the file in another state."""
-        return name in self._done
+        return name in self._done and self._done[name] != self._waiting[name].state
+
+    def said_before(self, name: str, error: str) -> bool:
+        """Whether the table says this of the file as it is."""
+        return not self.has_changed(name) and self._errors.get(name) == error
 
     def is_settled(self, name: str) -> bool:
         """Whether a file has lain unchanged so long that nothing more will come."""
         return time.monotonic() - self._waiting[name].since >= self._settings.settle_s
 
-    def set_done(self, name: str) -> None:
-        """The table has a line for this file now."""
-        self._done[name] = self._waiting.pop(name).state
+    def set_done(self, name: str, error: str = "") -> None:
+        """The table has a line for this file now. error: why it was rejected."""
+        file = self._waiting.pop(name)
+        self._done[name] = file.state
+        self._rejected.pop(name, None)
+        self._errors.pop(name, None)
+        if error:
+            self._rejected[name], self._errors[name] = file.changed_ns, error
 
     def _look(self) -> None:
         listing = list_files(self._folder, self._settings.recursive)
@@ -146,6 +159,8 @@ class _Arrivals:
             return
         for path, reason in listing.unreadable:
             self._complain_once(path, f"cannot be opened ({reason})")
+        for path in listing.special:
+            self._complain_once(path, "is a pipe or a device, and no file")
         for path in listing.folders:
             self._complain_once(path, "is a sub-folder, which is not looked into; --recursive does")
         now = time.monotonic()
@@ -153,14 +168,21 @@ class _Arrivals:
         for path in (*listing.pictures, *listing.others):
             if path.name.endswith(UNFINISHED):
                 continue
-            # Taken away between the listing and now.
-            with suppress(FileNotFoundError):
-                inside, state = path.relative_to(self._folder), FileState.of(path.stat())
-                name = in_one_line(inside.as_posix())
-                if self._done.get(name) != state:
+            try:
+                inside, status = path.relative_to(self._folder), path.stat()
+                name, state = shown_name(inside.as_posix()), FileState.of(status)
+                if self._done.get(name) != state or self._may_work_now(name, status.st_ctime_ns):
                     folder = "" if inside.name == str(inside) else str(inside.parent)
-                    found[name] = self._seen(name, _File(path, folder, state, now))
+                    found[name] = self._seen(name, _File(path, folder, state, status.st_ctime_ns, now))
+            except FileNotFoundError:  # taken away between the listing and now
+                continue
+            except OSError as problem:
+                self._complain_once(path, f"cannot be looked at ({problem.strerror})")
         self._waiting = found
+
+    def _may_work_now(self, name: str, changed_ns: int) -> bool:
+        """Whether a file was rejected and something was done to it since, such as giving us permission to read it."""
+        return name in self._rejected and self._rejected[name] != changed_ns
 
     def _complain_once(self, path: Path, what: str) -> None:
         if path not in self._named:
@@ -200,7 +222,7 @@ class _Worker:
 
     def answer(self, arrivals: _Arrivals, name: str) -> bool:
         """Answer or reject a file. Returns: False where it may still be on its way."""
-        file, changed = arrivals.file(name), arrivals.has_line(name)
+        file, changed = arrivals.file(name), arrivals.has_changed(name)
         stem = self.names.whole_name(file.folder, file.path.name)
         try:
             args = (self.session, file.path, name, stem, self.out, self.table, self.pixel_mm, changed)
@@ -209,9 +231,14 @@ class _Worker:
             self.names.give_back(stem)
             if isinstance(problem, IncompleteImage) and not arrivals.is_settled(name):
                 return False
+            if arrivals.said_before(name, problem.message):
+                arrivals.set_done(name, problem.message)
+                return False
             _reject(file.path, self.out / REJECTED / file.folder / short_name(file.path.name), problem)
             append_failure(self.table, file.path, name, problem, changed)
             self.complain(in_one_line(f"{problem.message} ({problem.hint}); see {self.out / REJECTED}"))
+            arrivals.set_done(name, problem.message)
+            return True
         arrivals.set_done(name)
         return True
 
@@ -229,12 +256,6 @@ def _reject(picture: Path, copy: Path, problem: BadImage) -> None:
         if picture.stat().st_size <= MOST_BYTES:
             write_bytes(copy, picture.read_bytes())
     write_text(copy.with_name(f"{copy.name}.txt"), f"{problem.message}\n{problem.hint}\n")
-
-
-def _remove_unfinished(out: Path) -> None:
-    """Remove what a killed watcher was writing; the lock on the table says that nobody is writing it now."""
-    for part in out.rglob(".*.part"):
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgebrain.runtime.listing import Listing, left_out, list_files
-from edgebrain.runtime.outputs import MASK, OVERLAY
 from edgebrain.runtime.predict import predict_files
+from edgebrain.runtime.results import MASK, OVERLAY
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
@@ -81,7 +81,8 @@ def test_pipes_and_sockets_are_no_pictures(tmp_path: Path) -> None:
         bound.bind(os.path.relpath(tmp_path / "s.png"))
         listing = list_files(tmp_path)
     assert names(listing, tmp_path) == ["a.png"]
-    assert sorted(path.name for path in listing.others) == ["pipe.png", "s.png"]
+    assert [path.name for path in listing.special] == ["pipe.png", "s.png"] and listing.others == ()
+    assert listing.other == {"pipe or device": 2}
 
 
 def test_folders_that_cannot_be_opened_are_named_and_the_rest_is_listed(
@@ -124,12 +125,13 @@ def test_what_edgebrain_wrote_is_never_listed(tmp_path: Path, out: str) -> None:
     predict_files(session, [root], root / out)
     # Killed between the overlay and its line.
     touch(root / out / f"late{MASK}", root / out / f"late{OVERLAY}")
+    (root / out / ".unfinished").write_text("late")
+    # A person's own, beside the table.
+    touch(root / out / "own_mask.png")
     listing = list_files(root)
-    in_answered_folder = {"b/other_mask.png"} if out == "." else set()
-    assert names(listing, root) == [name for name in mine if name not in in_answered_folder]
-    assert listing.own == 2 * len(mine) + 4 + len(in_answered_folder), (
-        "two a picture, the table, the model and the late"
-    )
+    assert sorted(names(listing, root)) == sorted([*mine, (Path(out) / "own_mask.png").as_posix()])
+    # Two files a picture, the table, the note of the model, and the two that came late.
+    assert listing.own == 2 * len(mine) + 4
     # Also where the folder that is named lies below the table.
     below = list_files(root / out / "b") if out != "." else None
     assert below is None or below.pictures == ()

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 import pytest
 
 from edgebrain.errors import BadImage, CannotWrite, EdgebrainError
-from edgebrain.runtime import outputs
+from edgebrain.runtime import image, outputs
 from edgebrain.runtime.__main__ import main
 from edgebrain.runtime.outputs import OUTLINE_BGR, caption, overlay
-from edgebrain.runtime.predict import Inputs, Outcome, find_pictures, predict_files
+from edgebrain.runtime.predict import Inputs, Outcome, find_inputs, find_pictures, predict_files
 from edgebrain.runtime.session import Session, open_session
 from tests.runtime.pictures import bright_disc, encoded, save
 from tests.runtime.tiny import tiny_bundle
@@ -114,7 +115,8 @@ def test_a_full_disk_is_an_error_that_leaves_no_half_a_file(tmp_path: Path, sess
     with files_no_larger_than(2000), pytest.raises(CannotWrite) as caught:
         predict_files(session, [picture], tmp_path / "out")
     assert "cannot be written" in caught.value.message and str(tmp_path / "out") in caught.value.message
-    assert all(path.stat().st_size < 2000 and not path.name.startswith(".") for path in (tmp_path / "out").iterdir())
+    left = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    assert set(left) <= {"scan_mask.png", "results.csv", "model.json", ".unfinished"} and max(left.values()) < 2000
     assert not (tmp_path / "out" / "scan_overlay.png").exists()
 
 
@@ -145,15 +147,15 @@ def test_a_class_that_contradicts_the_mask_is_pointed_out(label: str, area: int,
 
 
 def test_a_long_caption_stays_inside_a_narrow_overlay() -> None:
-    image, mask = np.full((60, 50), 90, np.uint8), np.zeros((60, 50), bool)
-    strip = overlay(image, mask, "meningioma " * 12)[-20:]
+    slice_, mask = np.full((60, 50), 90, np.uint8), np.zeros((60, 50), bool)
+    strip = overlay(slice_, mask, "meningioma " * 12)[-20:]
     assert strip.any() and not strip[:, -4:].any()
 
 
 def test_the_overlay_shows_the_outline_and_leaves_the_inside_visible() -> None:
-    image, mask = np.full((60, 50), 90, np.uint8), np.zeros((60, 50), bool)
+    slice_, mask = np.full((60, 50), 90, np.uint8), np.zeros((60, 50), bool)
     mask[20:40, 15:35] = True
-    drawn = overlay(image, mask, "glioma 90.0 %")
+    drawn = overlay(slice_, mask, "glioma 90.0 %")
     factor = drawn.shape[1] // 50
     assert (drawn == OUTLINE_BGR).all(axis=-1).any()
     assert drawn[30 * factor, 25 * factor].tolist() == [90, 90, 90]
@@ -325,15 +327,17 @@ def test_a_name_that_was_mistyped_leaves_nothing_behind(
     tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadImage, match=r"nowhere\.png: cannot be read \(No such file"):
-        predict_files(session, [Path("nowhere.png")])
+    outcome = predict_files(session, [Path("nowhere.png")])
+    assert outcome.failures[0].message == "nowhere.png: cannot be read (No such file or directory)"
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "IM1.dcm").write_bytes(b"x")
-    with pytest.raises(BadImage, match=r"holds no picture \(1 other file left out \(\.dcm 1\)\)"):
-        predict_files(session, [Path("empty")])
+    outcome = predict_files(session, [Path("empty")])
+    assert outcome.entries[0]["error"] == "empty: holds no picture (1 other file left out (.dcm 1))"
+    assert outcome.out is None and "0 of 1 pictures done" in outcome.summary()
     assert not list(tmp_path.glob("predictions*"))
     outcome = predict_files(session, [Path("nowhere.png"), save(Path("a.png"), bright_disc()), Path("empty")])
     assert len(outcome.results) == 1 and len(outcome.failures) == 2
+    assert outcome.out is not None
     assert [row["name"] for row in rows_of(outcome.out) if row["error"]] == ["empty", "nowhere.png"]
 
 
@@ -355,3 +359,109 @@ def test_a_picture_that_is_no_head_is_answered_with_a_warning(tmp_path: Path, se
     assert row["warning"].startswith("this does not look like a head slice")
     assert outcome.entries[0]["warning"] == row["warning"] and row["warning"] in outcome.results[0].sentence()
     assert ", 1 with a warning" in outcome.summary()
+
+
+def test_resuming_never_touches_a_persons_own_mask(tmp_path: Path, session: Session) -> None:
+    picture = save(tmp_path / "c" / "c1.png", bright_disc())
+    mine = save(tmp_path / "c" / "c1_mask.png", bright_disc()).read_bytes()
+    outcome = predict_files(session, [picture], tmp_path / "c", existing="continue")
+    assert (tmp_path / "c" / "c1_mask.png").read_bytes() == mine
+    assert outcome.results[0].mask == "c1.png_mask.png"
+
+
+def test_what_was_being_written_when_it_was_killed_is_written_again_under_its_name(
+    tmp_path: Path, session: Session
+) -> None:
+    picture, out = save(tmp_path / "a.png", bright_disc()), tmp_path / "out"
+    out.mkdir()
+    for name in ("a_mask.png", "a_overlay.png", ".77.3.part", ".download.png.part"):
+        (out / name).write_bytes(b"half")
+    (out / ".unfinished").write_text("a")
+    outcome = predict_files(session, [picture], out, existing="continue")
+    assert outcome.results[0].mask == "a_mask.png"
+    # Another program's unfinished file is not ours to take away.
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == [".download.png.part"]
+
+
+def test_replacing_takes_away_what_the_old_table_names_and_nothing_else(tmp_path: Path, session: Session) -> None:
+    for name in ("p1/a.png", "p2/a.png"):
+        save(tmp_path / "in" / name, bright_disc())
+    out = tmp_path / "out"
+    predict_files(session, [tmp_path / "in"], out)
+    save(out / "p2" / "own_mask.png", bright_disc())
+    predict_files(session, [tmp_path / "in" / "p1"], out, existing="replace")
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert left == ["a_mask.png", "a_overlay.png", "model.json", "p2/own_mask.png", "results.csv"]
+
+
+def test_two_names_whose_escapes_would_be_alike_are_two_pictures(tmp_path: Path, session: Session) -> None:
+    names = ["two\nlines.png", r"two\nlines.png", os.fsdecode(b"\xff.png"), r"\udcff.png", "plain.png"]
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(names):
+        (tmp_path / "in" / name).write_bytes(encoded(bright_disc(60 + number, 60)))
+    for done_before in (0, 5, 5):
+        outcome = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+        assert (outcome.done_before, len(outcome.results)) == (done_before, 5 - done_before)
+    rows = rows_of(tmp_path / "out")
+    assert len({row["name"] for row in rows}) == len({row["mask"] for row in rows}) == 5
+    heights = {cv2.imdecode(np.fromfile(tmp_path / "out" / row["mask"], np.uint8), -1).shape[0] for row in rows}
+    assert heights == {60, 61, 62, 63, 64}, "each line names a mask that is there, and is its own"
+    # Changed: the line before keeps its mask, whatever the name.
+    (tmp_path / "in" / names[0]).write_bytes(encoded(bright_disc(90, 60)))
+    predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+    first = [row for row in rows_of(tmp_path / "out") if row["name"].endswith(r"two\nlines.png")]
+    assert len({row["mask"] for row in first}) == len(first)
+
+
+@pytest.mark.parametrize("edit", ["bom", "semicolons", "crlf", "float sizes"])
+def test_a_table_that_a_spreadsheet_has_saved_is_still_ours(tmp_path: Path, session: Session, edit: str) -> None:
+    picture, out = save(tmp_path / "in" / "a.png", bright_disc()), tmp_path / "in" / "out"
+    predict_files(session, [picture], out)
+    text = (out / "results.csv").read_text()
+    size = str(picture.stat().st_size)
+    changed = {
+        "bom": "\ufeff" + text,
+        "semicolons": text.replace(",", ";"),
+        "crlf": text.replace("\n", "\r\n"),
+        "float sizes": text.replace(f",{size},", f",{size}.0,"),
+    }[edit]
+    (out / "results.csv").write_text(changed, newline="")
+    assert [one.path for one in find_inputs([tmp_path / "in"]).pictures] == [picture]
+    if edit == "semicolons":
+        with pytest.raises(CannotWrite, match="other columns, or separators"):
+            predict_files(session, [picture], out, existing="continue")
+    else:
+        assert predict_files(session, [picture], out, existing="continue").done_before == 1
+
+
+def test_a_folder_or_a_picture_that_is_named_twice_counts_once(tmp_path: Path, session: Session) -> None:
+    save(tmp_path / "in" / "a.png", bright_disc())
+    (tmp_path / "in" / "bad.png").write_bytes(b"")
+    (tmp_path / "in" / "x.dcm").write_bytes(b"")
+    again = tmp_path / "in" / ".." / "in"
+    outcome = predict_files(session, [tmp_path / "in", again, again / "a.png"], tmp_path / "out")
+    assert outcome.summary().startswith("1 of 2 pictures done, 1 could not be used")
+    assert outcome.summary().endswith("1 other file left out (.dcm 1)")
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_and_one_with_a_writer_is_read(
+    tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "PIPE_PATIENCE_S", 0.3)
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(BadImage, match="is a pipe that nobody writes to"):
+        image.read_file(pipe, "pipe.png")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(encoded(bright_disc())))
+    writer.start()
+    assert image.read_file(pipe, "pipe.png")[0] == encoded(bright_disc())
+    writer.join()
+
+
+def test_json_is_an_array_whatever_happened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(tiny_bundle(tmp_path / "bundle", precision="int8").path)
+    (tmp_path / "empty").mkdir()
+    for given in ("nowhere.png", "empty"):
+        assert main(["predict", str(tmp_path / given), "--bundle", bundle, "--json"]) == 1
+        (entry,) = json.loads(capsys.readouterr().out)
+        assert entry["name"].endswith(given) and entry["error"] and entry["hint"]

@@ -128,6 +128,7 @@ def test_missing_and_broken_are_two_errors() -> None:
         ("cv2.__init__", f"raise ImportError({LIB_GL!r})", LIB_GL),
         ("ai_edge_litert.interpreter", "raise ImportError('GLIBC_2.34 not found')", "GLIBC_2.34 not found"),
         ("numpy.__init__", "raise ImportError('libopenblas.so.0: cannot open shared object file')", "libopenblas.so.0"),
+        ("numpy.__init__", "raise RuntimeError('built with baseline (X86_V2), your machine lacks it')", "X86_V2"),
     ],
 )  # fmt: skip
 def test_predict_says_what_the_loader_says(tmp_path: Path, planted: Path, module: str, source: str, words: str) -> None:

@@ -273,6 +273,29 @@ def test_an_orientation_that_does_not_exist_is_taken_as_upright(orientation: int
     assert np.array_equal(decode(tiff_of(PICTURE, t274=[orientation]), "x"), PICTURE)
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"II*\0" + struct.pack("<IHHHIIHHII", 8, 2, 0x110, 2, 900, 70000, 0x112, 3, 1, 6),
+        b"II*\0" + struct.pack("<IHHHII", 8, 9, 0x112, 3, 1, 6),
+        b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x112, 3, 1, 6),
+        b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x112, 3, 1, 6, 0),
+    ],
+    ids=["another tag leads nowhere", "more tags announced than there are", "no next directory", "big-endian"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [PNG, JPEG])
+def test_an_orientation_is_followed_where_the_rest_of_the_note_is_broken(kind: str, block: bytes) -> None:
+    data = {PNG: png_with(chunk(b"eXIf", block)), JPEG: with_exif(PLAIN[JPEG], block)}[kind]
+    assert read_header(data, "x").orientation == 6
+    assert np.abs(decode(data, "x").astype(int) - np.rot90(decode(PLAIN[kind], "x"), -1)).max() == 0
+
+
+def test_the_first_of_two_notes_counts() -> None:
+    data = with_exif(with_exif(PLAIN[JPEG], turned_note(1)), turned_note(6))
+    assert read_header(data, "x").orientation == 6
+    assert decode(data, "x").shape == as_a_viewer_shows_it(data).shape == (WIDTH, HEIGHT)
+
+
 def hidden(kind: str) -> Callable[[int], bytes]:
     return {
         "grey png": lambda level: pillow(Image.fromarray(with_alpha(PICTURE, level), "LA"), "PNG"),

@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgebrain.errors import CannotWrite
+from edgebrain.errors import CannotWrite, IncompleteImage
 from edgebrain.files import append_line, cut_torn_line
+from edgebrain.runtime import answer
 from edgebrain.runtime.session import Session, open_session
 from edgebrain.runtime.watch import WatchSettings, watch
 from edgebrain.text import in_one_line
@@ -180,6 +181,8 @@ def test_a_torn_last_line_is_done_again(session: Session, inbox: Path, tmp_path:
         (out / "results.csv").write_bytes(torn)
         cut_torn_line(out / "results.csv")
         assert names_of(out) == ["0.png"]
+    # What a power cut leaves behind: whose mask was being written.
+    (out / ".unfinished").write_text("1.png")
     with watching(session, inbox, out):
         until(lambda: len(names_of(out)) == 2)
     assert (out / "results.csv").read_bytes() == whole
@@ -324,6 +327,59 @@ def test_sub_folders_are_looked_into_when_asked_and_named_when_not(
     assert names_of(out) == ["a.png", "ward 1/a.png", "ward 1/bad.png"]
     assert (out / "ward 1" / "a.png_mask.png").is_file()
     assert (out / "rejected" / "ward 1" / "bad.png.txt").is_file()
+
+
+def test_a_pipe_in_the_folder_stops_nothing(session: Session, inbox: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    os.mkfifo(inbox / "a.png")
+    save(inbox / "b.png", bright_disc())
+    with watching(session, inbox, out) as heard:
+        until(lambda: names_of(out) == ["b.png"])
+    assert [line for line in heard if "a.png" in line] == [f"{inbox / 'a.png'}: is a pipe or a device, and no file"]
+
+
+def test_a_file_that_we_may_read_only_later_is_answered_then(
+    session: Session, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, locked = tmp_path / "out", {"p.png"}
+    real = answer.read_file
+
+    def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
+        if name in locked:
+            raise IncompleteImage(f"{name}: cannot be read (Permission denied)", "check path and permissions")
+        return real(path, name)
+
+    monkeypatch.setattr(answer, "read_file", read_file)
+    save(inbox / "p.png", bright_disc())
+    with watching(session, inbox, out):
+        until(lambda: names_of(out) == ["p.png"])
+        time.sleep(6 * OFTEN_S)
+        assert names_of(out) == ["p.png"], "said once"
+        locked.clear()
+        (inbox / "p.png").chmod(0o640)
+        until(lambda: len(names_of(out)) == 2)
+    assert [bool(row["error"]) for row in rows_of(out)] == [True, False]
+    # Also where it was let go while nobody watched; what still cannot be read is not said twice.
+    locked.update({"q.png", "r.png"})
+    for name in locked:
+        save(inbox / name, bright_disc())
+    with watching(session, inbox, out):
+        until(lambda: len(names_of(out)) == 4)
+    locked.remove("q.png")
+    with watching(session, inbox, out):
+        until(lambda: len(names_of(out)) == 5)
+        time.sleep(6 * OFTEN_S)
+    assert names_of(out)[-1] == "q.png" and len(names_of(out)) == 5
+
+
+def test_a_table_that_is_taken_away_ends_the_watch_with_a_word(session: Session, inbox: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(CannotWrite, match="was taken away or replaced"), watching(session, inbox, out):
+        until((out / "model.json").is_file)
+        shutil.rmtree(out)
+        save(inbox / "late.png", bright_disc())
+        time.sleep(20 * OFTEN_S)
+    assert not (out / "results.csv").exists()
 
 
 @pytest.mark.slow
