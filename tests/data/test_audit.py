@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 
 from edgebrain.data.audit.finding import LEVELS, Finding
 from edgebrain.data.audit.leakage import STRANGERS as WITHOUT_OWN
+from edgebrain.data.audit.listing import list_pictures
 from edgebrain.data.audit.run import ALONE, COPIED, RELATED, Audit, audit
 from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
@@ -19,6 +21,7 @@ from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.files import canonical_json
 from tests.data.audited import Folder, lesion, stranger, write
+from tests.data.pictures import put_image, put_mask
 
 
 @pytest.fixture
@@ -409,3 +412,32 @@ def test_two_masks_of_one_slice_are_a_finding(folder: Folder) -> None:
     names = fill(folder)
     write(folder.mask(names[0]).with_suffix(".tif"), lesion(stranger(0).shape))
     assert items(audit(folder.root), "mask-doubled") == [(names[0],)]
+
+
+@pytest.mark.parametrize(
+    ("outer", "classes", "groups"),
+    [
+        (("glioma", "no_tumor"), {"glioma": 6, "no_tumor": 6}, {"patient_101", "patient_102"}),
+        (("site A", "site B"), {}, {f"site {site}/patient_{number}" for site in "AB" for number in (101, 102)}),
+    ],
+)
+def test_cases_in_classes_and_in_sites_are_groups(
+    tmp_path: Path, outer: tuple[str, str], classes: dict[str, int], groups: set[str]
+) -> None:
+    number = 0
+    for folder in outer:
+        for case in ("patient_101", "patient_102"):
+            for _ in range(3):
+                number += 1
+                put_image(tmp_path / folder / case / f"{number}.png", seed=number)
+                put_mask(tmp_path / folder / case / f"{number}-mask.png", on=5 if folder == "no_tumor" else 250)
+    listing = list_pictures(tmp_path)
+    assert {record.group for record in listing.records} == groups
+    assert {label: n for label, n in Counter(r.label for r in listing.records).items() if label} == classes
+    assert any("taken for cases" in note for note in listing.notes)
+
+
+def test_folders_that_are_not_understood_are_said_to_be(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a/b/c", "a/b", "d")):
+        put_image(tmp_path / folder / f"{number}.png", seed=number)
+    assert any("was not understood" in note for note in list_pictures(tmp_path).notes)

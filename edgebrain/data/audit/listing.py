@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,25 +110,57 @@ def _plain(path: Path) -> Listing:
 def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
     """The pictures, sorted by name, with class or group where a folder tells it; and what folders were taken for."""
     places = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
-    folders = Counter(rest[0] for _, rest in places.values() if len(rest) == 1)
-    one_folder = folders.total() == len(places)
-    cases = one_folder and _are_cases(folders, files.beside)
+    meaning = _meaning([tuple(rest) for _, rest in places.values()], files.beside)
     records = []
     for picture, (side, rest) in places.items():
         mask, *others = files.masks.get(picture, (None,))
+        label, group = meaning.of(rest)
         records.append(
             Record(
                 name=picture.relative_to(root).as_posix(),
                 image_path=picture,
                 mask_path=mask,
-                label=class_of(rest[0]) if one_folder and not cases else "",
+                label=label,
                 plane="",
                 folder=side,
-                group=rest[0] if cases else "",
+                group=group,
                 other_masks=tuple(filter(None, others)),
             )
         )
-    return sorted(records, key=lambda record: record.name), tuple(_taken_for(folders, cases)) if one_folder else ()
+    return sorted(records, key=lambda record: record.name), meaning.notes
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What the folders between side and picture stand for. classes: the outermost is a class. cases: how many of the
+    innermost name a case. notes: what they were taken for."""
+
+    classes: bool = False
+    cases: int = 0
+    notes: tuple[str, ...] = ()
+
+    def of(self, folders: Sequence[str]) -> tuple[str, str]:
+        """Class and group of a picture in these folders; empty where they do not tell."""
+        return class_of(folders[0]) if self.classes else "", "/".join(folders[len(folders) - self.cases :])
+
+
+def _meaning(folders: Sequence[tuple[str, ...]], masks_beside: bool) -> _Meaning:
+    """A class (`glioma/17.png`), a case (`CASE/17.png`), a case in a class or in a site; or nothing."""
+    depths = {len(one) for one in folders}
+    inner = Counter(one[-1] for one in folders if one)
+    if depths == {1}:
+        cases = _are_cases(inner, masks_beside)
+        return _Meaning(not cases, int(cases), tuple(_taken_for(inner, cases)))
+    if depths == {2} and _are_cases(inner, masks_beside):
+        outer = Counter(one[0] for one in folders)
+        if all(map(is_class, outer)):
+            return _Meaning(True, 1, (*_taken_for(outer, False), *_taken_for(inner, True)))
+        return _Meaning(False, 2, tuple(_taken_for(Counter("/".join(one) for one in folders), True)))
+    if depths == {2} and all(is_class(one[0]) for one in folders):
+        outer = Counter(one[0] for one in folders)
+        return _Meaning(True, 0, (*_taken_for(outer, False), f"{len(inner)} folders below classes were not understood"))
+    ignored = "what folders stand for was not understood: no classes and no cases come from them (see --groups)"
+    return _Meaning(notes=(ignored,) if depths - {0} else ())
 
 
 def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
