@@ -8,6 +8,8 @@ with importing("opencv-python-headless", "edge", "reading pictures"):
     import cv2
 
 # What decoders complain of is heard by `image`, which makes one error of it.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+LOG_ERRORS = 2
+# OpenCV 5 has moved the function.
+(cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel)(LOG_ERRORS)
 
 __all__ = ["cv2"]
