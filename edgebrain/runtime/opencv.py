@@ -10,6 +10,6 @@ with importing("opencv-python-headless", "edge", "reading pictures"):
 # What decoders complain of is heard by `image`, which makes one error of it.
 LOG_ERRORS = 2
 # OpenCV 5 has moved the function.
-(cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel)(LOG_ERRORS)
+getattr(cv2.utils, "logging", cv2).setLogLevel(LOG_ERRORS)
 
 __all__ = ["cv2"]
