@@ -33,7 +33,8 @@ def check_claims(bundle: Bundle) -> str | None:
     try:
         read: Callable[..., list[Operator]] = import_module(module).operators
     except MissingExtra as problem:
-        return f"{bundle.name}: its int8 share was not counted again ({problem.library} is not installed)"
+        reason = problem.message.split("; ")[0]
+        return f"{bundle.name}: its int8 share was not counted again ({reason})"
     operators = read(*(bundle.contents[name] for name in names))
     _check_share(bundle, int8_mac_share(operators))
     _check_macs(bundle, sum(operator.macs for operator in operators))
