@@ -13,7 +13,7 @@ from edgebrain.runtime.image import read_file
 from edgebrain.runtime.names import OutputNames
 from edgebrain.runtime.outputs import Result, result_of, write_pictures
 from edgebrain.runtime.plausibility import unlike_a_head
-from edgebrain.runtime.results import MASK, FileState, ResultsTable
+from edgebrain.runtime.results import MASK, FileState, Line, ResultsTable
 from edgebrain.runtime.session import Session
 
 CHANGED = "answered again: the file has changed since its last line"
@@ -53,9 +53,11 @@ def answer_file(
 
 
 def append_failure(table: ResultsTable, path: Path, name: str, problem: BadImage, changed: bool = False) -> None:
-    """The line of a file that cannot be used. Raises CannotWrite."""
+    """The line of a file that cannot be used, unless the table says just that already. Raises CannotWrite."""
     cells = {"name": name, "error": problem.message, "warning": CHANGED if changed else ""}
     with suppress(OSError):
         state = FileState.of(path.stat())
+        if table.lines.get(name) == Line(state, problem.message):
+            return
         cells |= {"bytes": str(state.size_bytes), "modified": state.modified}
     table.append(cells)

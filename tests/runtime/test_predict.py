@@ -287,8 +287,11 @@ def test_a_resumed_run_does_what_is_new_or_changed_or_failed_and_says_so(tmp_pat
     assert "the file has changed" not in added["new.png"]["warning"]
     assert (tmp_path / "out" / "changed_mask.png").read_bytes() == old, "the answer of the first line is kept"
     assert (tmp_path / "out" / added["changed.png"]["mask"]).read_bytes() != old
-    again = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
-    assert (again.done_before, again.results) == (4, [])
+    (tmp_path / "in" / "other.png").write_bytes(b"x")
+    for lines in (7, 7):
+        again = predict_files(session, [tmp_path / "in"], tmp_path / "out", existing="continue")
+        assert (again.done_before, again.results, len(again.failures)) == (4, [], 1)
+        assert len(rows_of(tmp_path / "out")) == lines, "what the table says already is not said again"
 
 
 def test_a_resumed_run_is_never_another_models(tmp_path: Path, session: Session) -> None:
