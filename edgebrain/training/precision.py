@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import keras
 
 from edgebrain.quiet import quiet
 
+CAPS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 LIBRARIES = ("edgebrain", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless")
 
 
@@ -47,6 +49,9 @@ def _has_accelerator() -> bool:
 
 
 def _cpu_computes_bfloat16() -> bool:
+    # The processor may have more than oneDNN may use of it, and TensorFlow's kernels then do not exist.
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in CAPS_WITHOUT_BFLOAT16:
+        return False
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text(errors="replace").split() if cpuinfo.is_file() else []
     return bool({"avx512_bf16", "amx_bf16"} & set(flags))
