@@ -27,13 +27,13 @@ import numpy as np
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
-from edgebrain.data.audit.copies import SAME_PICTURE, Pair, groups_of, pairs_of  # noqa: E402
-from edgebrain.data.audit.facts import Scan, scan_pictures  # noqa: E402
+from edgebrain.auditing.copies import SAME_PICTURE, Pair, groups_of, pairs_of  # noqa: E402
+from edgebrain.auditing.facts import Scan, scan_pictures  # noqa: E402
 from edgebrain.data.groups import joined  # noqa: E402
-from edgebrain.data.matching import COPY, CROPPED, NEAR, find_links  # noqa: E402
-from edgebrain.data.phantom import builtin_phantoms  # noqa: E402
 from edgebrain.data.readers import open_dataset  # noqa: E402
 from edgebrain.data.sample import Dataset, Record  # noqa: E402
+from edgebrain.duplicates.matching import COPY, CROPPED, NEAR, find_links  # noqa: E402
+from edgebrain.phantom.generator import builtin_phantoms  # noqa: E402
 from edgebrain.runtime.image import decode  # noqa: E402
 from edgebrain.runtime.transform import shrink  # noqa: E402
 

@@ -29,7 +29,7 @@ import numpy as np
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
-from edgebrain.evaluation.shift import Shift, levels, shift  # noqa: E402
+from edgebrain.evaluation.latency_change import Shift, levels, shift  # noqa: E402
 
 ROUNDS, BLOCK, PLANTED = 22, 32, 1.05
 PROMISE = 0.95

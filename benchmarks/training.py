@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebrain.cli.keras_ready import import_keras
+from edgebrain.cli.keras_backend import import_keras
 from edgebrain.data.pack import open_pack
-from edgebrain.data.phantom import builtin_phantoms
 from edgebrain.data.readers import open_dataset
 from edgebrain.model.spec import UNetSpec
+from edgebrain.phantom.generator import builtin_phantoms
 from edgebrain.recipe import AugmentPart, TrainPart
 
 BATCH = 16

@@ -29,7 +29,7 @@ HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
 from edgebrain.evaluation.bootstrap import mean_interval, student, studentized, weights  # noqa: E402
-from edgebrain.evaluation.flips import score_interval  # noqa: E402
+from edgebrain.evaluation.paired_proportions import score_interval  # noqa: E402
 from edgebrain.evaluation.power import groups_for_flips, groups_for_mean  # noqa: E402
 
 MARGIN = 0.005

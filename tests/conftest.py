@@ -15,6 +15,8 @@ from hypothesis import settings
 from tests.networks import FinishedRun, finished_run
 from tests.system_programs import told
 
+pytest_plugins = ["tests.data_sets"]
+
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # In CI Hypothesis tries the same examples at every run, so that a failure comes of a change;
 # elsewhere it goes on looking.
@@ -57,8 +59,8 @@ def own_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> FinishedRun:
     """A run on 160 phantoms, trained: a network of width 4 at 64 px."""
-    from edgebrain.data.phantom import write_phantoms
     from edgebrain.data.readers import open_dataset
+    from edgebrain.phantom.generator import write_phantoms
     from edgebrain.recipe import load_train_recipe
     from edgebrain.training.loop import Listener, finish_run, start_run
 

@@ -9,11 +9,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from edgebrain.data.audit.finding import Finding
-from edgebrain.data.audit.leakage import CopyFigures
-from edgebrain.data.audit.run import Audit
-from edgebrain.data.audit.shortcuts import Shortcut
-from edgebrain.report.table import UNKNOWN, score
+from edgebrain.auditing.finding import Finding
+from edgebrain.auditing.leakage import CopyFigures
+from edgebrain.auditing.run import Audit
+from edgebrain.auditing.shortcuts import Shortcut
+from edgebrain.reporting.table import UNKNOWN, score
 
 WIDTH, EXAMPLES = 80, 3
 

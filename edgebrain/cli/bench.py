@@ -48,10 +48,10 @@ def bench(
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
-    from edgebrain.bench.resume import Asked, asked_again, refuse_other_slices
-    from edgebrain.bench.run import run_bench
-    from edgebrain.bench.schema import read_report
-    from edgebrain.bench.slices import choose_slices, content_sha256
+    from edgebrain.benchmarking.resume import Asked, asked_again, refuse_other_slices
+    from edgebrain.benchmarking.run import run_bench
+    from edgebrain.benchmarking.schema import read_report
+    from edgebrain.benchmarking.slices import choose_slices, content_sha256
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.files import refuse_to_overwrite
@@ -97,7 +97,7 @@ def _refuse_beside_resume(context: typer.Context) -> None:
 
 def _suite(path: Path | None, max_dice_drop: float | None) -> Any:
     """The margins: of the file, or the usual ones; another Dice margin where it was given. Read before measuring."""
-    from edgebrain.bench.suite import Suite, load_suite
+    from edgebrain.benchmarking.suite import Suite, load_suite
 
     declared = Suite() if path is None else load_suite(path)
     return declared if max_dice_drop is None else declared.with_dice_margin(max_dice_drop)
@@ -105,7 +105,7 @@ def _suite(path: Path | None, max_dice_drop: float | None) -> Any:
 
 def _bundles(named: list[Path]) -> list[Path]:
     """The bundles named, those in the folders named, or those of the newest run, which is then told on stderr."""
-    from edgebrain.bench.lineage import bundles_at
+    from edgebrain.benchmarking.lineage import bundles_at
     from edgebrain.runs import newest_run
 
     if not named:
@@ -130,7 +130,7 @@ def _counts(text: str | None) -> list[int]:
 def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None, resumed: Path | None) -> None:
     """Print the report, and keep it in the run folder, beside those of earlier benches, and where --json says."""
     from edgebrain.files import canonical_json, claim_file, write_json, write_text
-    from edgebrain.report.table import as_markdown, show
+    from edgebrain.reporting.table import as_markdown, show
 
     # Printed first: where a disk is full, the figures of a long measurement are not lost.
     to_stdout = json_file == Path("-")
@@ -158,7 +158,7 @@ def _tell_failures(report: dict[str, Any]) -> None:
 
 def _exit_code(report: dict[str, Any], declared: bool) -> None:
     """Exit 3 where a bundle fails, or where a margin was asked for and cannot be tested."""
-    from edgebrain.bench.judge import failed, unjudged
+    from edgebrain.benchmarking.judge import failed, unjudged
 
     missing = unjudged(report) if declared else []
     for name in missing:

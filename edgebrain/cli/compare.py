@@ -20,10 +20,10 @@ def compare(
 
     Example: edgebrain compare before.json after.json
     """
-    from edgebrain.bench.compare import compare_reports
-    from edgebrain.bench.schema import read_report
+    from edgebrain.benchmarking.compare import compare_reports
+    from edgebrain.benchmarking.schema import read_report
     from edgebrain.files import canonical_json, refuse_to_overwrite, write_json
-    from edgebrain.report.compare import compare_text
+    from edgebrain.reporting.compare import compare_text
 
     if json_file is not None and json_file != Path("-"):
         refuse_to_overwrite(json_file, force)

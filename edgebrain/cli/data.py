@@ -50,7 +50,7 @@ def phantom(
     Example: edgebrain data phantom phantoms --count 600
     """
     from edgebrain.cli.progress import Bars
-    from edgebrain.data.phantom import write_phantoms
+    from edgebrain.phantom.generator import write_phantoms
 
     with Bars() as bars:
         write_phantoms(out, count, seed, lambda done, total: bars.show("drawing", done, total))
@@ -71,10 +71,10 @@ def audit(
 
     Example: edgebrain data audit brisc2025 --out-groups groups.csv --html audit.html
     """
+    from edgebrain.auditing.page import audit_page
+    from edgebrain.auditing.run import audit as run_audit
     from edgebrain.cli.audit_text import print_audit
     from edgebrain.cli.progress import Bars
-    from edgebrain.data.audit.page import audit_page
-    from edgebrain.data.audit.run import audit as run_audit
     from edgebrain.files import canonical_json, refuse_to_overwrite, write_text
 
     wanted = [file for file in (json, html, out_groups) if file is not None and file != STDOUT]

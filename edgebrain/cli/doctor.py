@@ -17,7 +17,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     Example: edgebrain doctor
     """
     from edgebrain.cli.progress import Bars
-    from edgebrain.report.doctor import as_text
+    from edgebrain.reporting.doctor import as_text
     from edgebrain.runtime.doctor import diagnose
     from edgebrain.runtime.engines.libedgetpu import coral_lacks
 

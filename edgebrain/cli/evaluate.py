@@ -25,14 +25,14 @@ def evaluate(
 
     Example: edgebrain evaluate runs/demo-1/float --split test
     """
-    from edgebrain.bench.slices import choose_slices
+    from edgebrain.benchmarking.slices import choose_slices
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import copying_line
     from edgebrain.data.masks import MaskEncoding
     from edgebrain.files import canonical_json, claim_folder, refuse_to_overwrite, write_bytes, write_json
-    from edgebrain.report.evaluation import evaluation_text
-    from edgebrain.report.plots import confusion_png
+    from edgebrain.reporting.evaluation import evaluation_text
+    from edgebrain.reporting.plots import confusion_png
     from edgebrain.runs import RUN_FILE, newest_run, run_of
 
     for file in (json_file, out / "evaluation.json" if out else None):
@@ -71,7 +71,7 @@ def _copying(run: Path | None, facts: dict[str, Any], judged: list[str], side: i
 
     judged: names of the slices that were scored.
     """
-    from edgebrain.data.audit.leakage import copy_baselines
+    from edgebrain.auditing.leakage import copy_baselines
     from edgebrain.data.pack import open_pack
     from edgebrain.data.readers import open_dataset
     from edgebrain.data.split import Split
@@ -91,7 +91,7 @@ def _scored(
 ) -> dict[str, Any]:
     """The figures of a bundle, named as in a bench report, and its score on each slice; what was left out is named."""
     if bundle.format == "keras":
-        from edgebrain.cli.keras_ready import import_keras
+        from edgebrain.cli.keras_backend import import_keras
 
         import_keras("a float Keras bundle")
     from edgebrain.evaluation.score import score_session

@@ -24,12 +24,12 @@ def explain(
     """
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.bundles import chosen_bundle
-    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.keras_backend import import_keras
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import open_run_data
     from edgebrain.errors import BadRun
     from edgebrain.files import canonical_json, claim_file, refuse_to_overwrite, write_json
-    from edgebrain.report.layers import show
+    from edgebrain.reporting.layers import show
     from edgebrain.runs import read_run, run_of
 
     if json_file is not None and json_file != Path("-"):
@@ -44,8 +44,8 @@ def explain(
         )
     entry = read_run(run)
     import_keras("explaining", backend="tensorflow")
+    from edgebrain.compression.run_inputs import open_run
     from edgebrain.compression.sensitivity import explain as look
-    from edgebrain.compression.source import open_run
 
     with Bars() as bars:
         dataset = open_run_data(entry, data)

@@ -62,7 +62,7 @@ def deploy_kit(
 
 
 def _show(found: dict[str, Any], heads: tuple[str, ...], rows: list[list[str]]) -> None:
-    from edgebrain.report.table import print_table
+    from edgebrain.reporting.table import print_table
 
     print_table(f"{found['target']}: {found['machine']}, Python {found['python']}", heads, rows)
 
@@ -82,8 +82,8 @@ def _reference_slices(bundle: Bundle, folder: Path | None) -> dict[str, bytes]:
 
     Raises BadImage: a folder without pictures, or one that cannot be used.
     """
-    from edgebrain.data.phantom import phantom_files
     from edgebrain.kit.build import telling_slices
+    from edgebrain.phantom.generator import phantom_files
     from edgebrain.runtime.image import decode
     from edgebrain.runtime.predict import find_pictures
 

@@ -29,7 +29,7 @@ def quantize(
 
     Example: edgebrain quantize runs/demo-1 --int8
     """
-    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.keras_backend import import_keras
     from edgebrain.cli.progress import Bars
     from edgebrain.cli.sources import open_run_data
     from edgebrain.data.rejected import left_out
@@ -46,7 +46,7 @@ def quantize(
     entry = read_run(folder)
     import_keras("quantizing", backend="tensorflow")
     from edgebrain.compression.quantize import quantize as compress
-    from edgebrain.compression.source import open_run
+    from edgebrain.compression.run_inputs import open_run
 
     with Bars() as bars:
         if run is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edgebrain.report.source import LeftOut, Source
+    from edgebrain.reporting.inputs import LeftOut, Source
 
 
 def report(
@@ -36,10 +36,10 @@ def report(
     """
     from edgebrain.cli.progress import Bars
     from edgebrain.files import write_text
-    from edgebrain.report.exports import WRITERS
-    from edgebrain.report.gather import gather
-    from edgebrain.report.overwrite import refuse_unless_ours
-    from edgebrain.report.source import read_sources
+    from edgebrain.reporting.build import gather
+    from edgebrain.reporting.exports import WRITERS
+    from edgebrain.reporting.inputs import read_sources
+    from edgebrain.reporting.overwrite import refuse_unless_ours
 
     sources, left_out = read_sources(named or _newest())
     asked = (out or _page(sources[0]), json_file, markdown, junit, model_card, mlperf)

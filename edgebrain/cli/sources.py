@@ -16,7 +16,7 @@ def open_training_data(data: Path | None, groups: Path | None, recipe: TrainReci
     from edgebrain.data.readers import open_dataset
 
     if data is None:
-        from edgebrain.data.phantom import builtin_phantoms
+        from edgebrain.phantom.generator import builtin_phantoms
 
         data = builtin_phantoms(recipe.phantom.count, recipe.phantom.seed)
     return open_dataset(data, groups)

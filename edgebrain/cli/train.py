@@ -59,7 +59,7 @@ def train(
 
 def _training() -> Any:
     """The training code, with Keras behind it."""
-    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.keras_backend import import_keras
 
     import_keras("training")
     from edgebrain.training import loop

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgebrain.bundle import CLASSES
-from edgebrain.data.calibrated import AGAIN, check_calibrated
+from edgebrain.data.calibration_list import AGAIN, check_calibrated
 from edgebrain.data.pack import Pack
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData

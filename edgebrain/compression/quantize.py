@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.bundle import CALIBRATION, Bundle, make_bundle, write_bundle
+from edgebrain.capture_output import quiet
 from edgebrain.compression.calibration import Calibration, check_choice, choose_calibration, refuse_unseen
 from edgebrain.compression.exporters import Exported, exporter
 from edgebrain.compression.exporters.tflite import described
-from edgebrain.compression.fallback import Ask, layers_to_keep, slowdown
 from edgebrain.compression.gate import Answers, Verdict, admit, answer
-from edgebrain.compression.mixed import mixer
-from edgebrain.compression.narrow import keras_session, pruned
+from edgebrain.compression.mixed_precision import Ask, layers_to_keep, slowdown
+from edgebrain.compression.prune_finetune import keras_session, pruned
 from edgebrain.compression.qat import train_quantization_aware
+from edgebrain.compression.run_inputs import Progress, Run
 from edgebrain.compression.saved_model import save_model
-from edgebrain.compression.source import Progress, Run
+from edgebrain.compression.selective_float import mixer
 from edgebrain.data.sample import Sample
 from edgebrain.errors import EdgebrainError, GateRefused
 from edgebrain.files import refuse_to_overwrite
@@ -30,7 +31,6 @@ from edgebrain.graph import Operator, int8_mac_share
 from edgebrain.graph.layers import layer_of, layer_operators
 from edgebrain.model.network import weights_by_layer
 from edgebrain.model.spec import UNetSpec
-from edgebrain.quiet import quiet
 from edgebrain.recipe import AUTO, QuantizeRecipe
 from edgebrain.runtime.session import open_session
 from edgebrain.training.float_bundle import open_float_model, scores_json

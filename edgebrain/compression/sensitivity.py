@@ -13,10 +13,10 @@ import numpy as np
 from edgebrain.bundle import Bundle, find_bundles, make_bundle, open_bundle
 from edgebrain.compression.exporters import Exported, exporter
 from edgebrain.compression.gate import Answers, answer
-from edgebrain.compression.mixed import mixer
-from edgebrain.compression.narrow import keras_session
 from edgebrain.compression.probes import ENDS, Probe, open_probe
-from edgebrain.compression.source import Progress, Run
+from edgebrain.compression.prune_finetune import keras_session
+from edgebrain.compression.run_inputs import Progress, Run
+from edgebrain.compression.selective_float import mixer
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle
 from edgebrain.evaluation.bootstrap import mean_interval

@@ -11,10 +11,10 @@ import numpy as np
 
 from edgebrain.data.masks import MaskEncoding, detect, informative
 from edgebrain.data.sample import Record, read
-from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.image import decode
+from edgebrain.runtime.opencv import opencv_alone
 
 # So many masks that mark something tell how all are written.
 SAMPLE = 64

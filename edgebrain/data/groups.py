@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from edgebrain.data.likeness import SIDE
-from edgebrain.data.matching import find_links
+from edgebrain.duplicates.matching import find_links
+from edgebrain.duplicates.similarity import SIDE
 
 __all__ = ["SIDE", "groups_from_images", "joined"]
 

@@ -25,9 +25,9 @@ from edgebrain.cache import cache_folder
 from edgebrain.data.groups import SIDE as GROUPS_SIDE
 from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import Dataset, Record
-from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_json, whole_folder, write_json
+from edgebrain.runtime.opencv import opencv_alone
 from edgebrain.runtime.transform import shrink
 
 VERSION = 2

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain.data.sample import Record
-from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadData, BadImage
+from edgebrain.runtime.opencv import opencv_alone
 
 THREADS = 2
 # Beyond this share of masks that cannot be used, what is left is another data set.

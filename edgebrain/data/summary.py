@@ -17,9 +17,9 @@ from edgebrain.data.pairing import closed_folders
 from edgebrain.data.readers import lone_masks, scan, strays
 from edgebrain.data.rejected import as_json
 from edgebrain.data.sample import PLANES, Dataset, Record, read
-from edgebrain.data.threads import opencv_alone
 from edgebrain.errors import BadImage
 from edgebrain.runtime.image import decode
+from edgebrain.runtime.opencv import opencv_alone
 
 THREADS = 2
 

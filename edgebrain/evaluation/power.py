@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from edgebrain.evaluation.flips import Flips, count_flips, flips_interval
+from edgebrain.evaluation.paired_proportions import Flips, count_flips, flips_interval
 
 POWER = 0.8
 # Above this the drop lies so close to the margin that no number of groups is worth naming.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgebrain.evaluation.bootstrap import RESAMPLES, mean_interval
-from edgebrain.evaluation.flips import score_interval
+from edgebrain.evaluation.paired_proportions import score_interval
 from edgebrain.evaluation.power import groups_for_flips, groups_for_mean
 from edgebrain.evaluation.scores import ImageScore
 from edgebrain.evaluation.strata import Pair, pair_up, strata, worst_groups

@@ -24,9 +24,9 @@ from edgebrain.files import sha256_bytes, sha256_json
 from edgebrain.kit.wheels import choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
 from edgebrain.runtime.engines import READERS
 from edgebrain.targets.file import TargetFile
-from edgebrain.targets.link import Link
+from edgebrain.targets.probe_host import Survey, refuse_without_room, survey
 from edgebrain.targets.slices import LISTING, Slice, listing
-from edgebrain.targets.survey import Survey, refuse_without_room, survey
+from edgebrain.targets.ssh_connection import Link
 
 ON_DEVICE = Path(__file__).with_name("on_device.py")
 # The wheels that an engine's interpreter comes in; OpenCV decodes the slices.

@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
+from edgebrain.auditing.leakage import copy_baselines
 from edgebrain.bundle import CLASSES, Bundle, Port, make_bundle, open_bundle, write_bundle
-from edgebrain.data.audit.leakage import copy_baselines
 from edgebrain.data.pack import Pack
 from edgebrain.data.sample import Record
 from edgebrain.data.split import Split

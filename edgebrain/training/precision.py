@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from edgebrain.quiet import quiet
+from edgebrain.capture_output import quiet
 
 CAPS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 LIBRARIES = ("edgebrain", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless")

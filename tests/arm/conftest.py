@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from edgebrain.bundle import Bundle, open_bundle
-from edgebrain.data.phantom import phantom_files
+from edgebrain.phantom.generator import phantom_files
 from tests.arm.emulated import CACHE, arm_board, skip_without_arm
 from tests.arm.networks import UNSEEN_SEED, trained_runs
 from tests.targets.sshd import Server

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebrain.bench.slices import choose_slices
+from edgebrain.benchmarking.slices import choose_slices
 from edgebrain.bundle import open_bundle
-from edgebrain.data.phantom import phantom_files
+from edgebrain.phantom.generator import phantom_files
 from tests.arm.answers import Compared, compared, header, pictures
 from tests.arm.emulated import arm_board
 from tests.arm.networks import UNSEEN_SEED, trained_runs

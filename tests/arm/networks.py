@@ -71,10 +71,10 @@ def train(recipe_file: Path, run: Path) -> None:
     import keras
 
     from edgebrain.data.pack import open_pack
-    from edgebrain.data.phantom import builtin_phantoms
     from edgebrain.data.readers import open_dataset
     from edgebrain.data.split import Split
     from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer, weights_bytes
+    from edgebrain.phantom.generator import builtin_phantoms
     from edgebrain.recipe import load_train_recipe
     from edgebrain.training.batches import Batches
     from edgebrain.training.float_bundle import write_float_bundle
@@ -102,7 +102,7 @@ def train(recipe_file: Path, run: Path) -> None:
 def quantize(run: Path) -> None:
     """RUN/bundles: tflite-float32 and tflite-int8."""
     from edgebrain.compression.quantize import quantize as compress
-    from edgebrain.compression.source import open_run
+    from edgebrain.compression.run_inputs import open_run
     from edgebrain.data.readers import open_dataset
     from edgebrain.recipe import load_quantize_recipe, replaced
     from edgebrain.runs import read_run

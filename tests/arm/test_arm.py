@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench import lane
-from edgebrain.bench.run import run_bench
-from edgebrain.bench.slices import choose_slices
+from edgebrain.benchmarking import measurement
+from edgebrain.benchmarking.run import run_bench
+from edgebrain.benchmarking.slices import choose_slices
 from edgebrain.bundle import Bundle
-from edgebrain.data.phantom import write_phantoms
 from edgebrain.errors import TargetFailed
 from edgebrain.kit.wheels import Place, wheels_for
+from edgebrain.phantom.generator import write_phantoms
 from edgebrain.targets import find_target, ssh
 from edgebrain.targets.ssh import SshTarget
 from edgebrain.targets.worker import Worker
@@ -136,9 +136,9 @@ def test_a_full_disk_is_an_error_of_its_own_before_and_while_sending(
 def test_a_killed_worker_and_a_dropped_connection_are_told_apart_and_leave_no_process(
     how: str, board: Server, int8: Bundle, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = lane.Lane.score
+    real = measurement.Lane.score
 
-    def score(self: lane.Lane, *rest: Any) -> None:
+    def score(self: measurement.Lane, *rest: Any) -> None:
         if self.where and how == "dropped":
             way.cut()
         elif self.where:
@@ -147,7 +147,7 @@ def test_a_killed_worker_and_a_dropped_connection_are_told_apart_and_leave_no_pr
                     os.kill(pid, signal.SIGKILL)
         real(self, *rest)
 
-    monkeypatch.setattr(lane.Lane, "score", score)
+    monkeypatch.setattr(measurement.Lane, "score", score)
     records, _ = choose_slices(None, phantoms, "all", 2)
     with proxy(board.port) as way:
         target = str(board.target(tmp_path / "deploy", "arm", port=way.port))

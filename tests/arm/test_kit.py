@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgebrain.bundle import Bundle
-from edgebrain.data.phantom import phantom_files
 from edgebrain.errors import NoWheels
 from edgebrain.kit.build import build_kit, telling_slices
+from edgebrain.phantom.generator import phantom_files
 from tests.arm.emulated import PYTHONS, registered, root_folder
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgebrain.cli import main
-from edgebrain.data.phantom import write_phantoms
+from edgebrain.phantom.generator import write_phantoms
 from tests.conftest import TINY_RECIPE
 from tests.runtime.pictures import bright_disc
 from tests.runtime.tiny import tiny_bundle
@@ -202,7 +202,7 @@ def test_a_bench_without_any_tumour_is_json_without_nan(discs: Path, capsys: pyt
 
 
 def test_quantize_asks_again_only_where_the_run_was_not_allowed_to_lose_so_much(phantoms: Path) -> None:
-    from edgebrain.compression.source import open_run
+    from edgebrain.compression.run_inputs import open_run
     from edgebrain.data.readers import open_dataset
     from edgebrain.errors import BadData
 

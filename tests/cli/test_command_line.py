@@ -112,7 +112,7 @@ def test_without_a_run_the_newest_is_asked_for_by_name(
 
 
 def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: FinishedRun, tmp_path: Path) -> None:
-    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.keras_backend import import_keras
     from edgebrain.errors import BadRecipe
 
     monkeypatch.setenv("KERAS_BACKEND", "theano")
@@ -121,7 +121,7 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: F
 
 
 def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebrain.cli.keras_ready import import_keras
+    from edgebrain.cli.keras_backend import import_keras
     from edgebrain.errors import MissingExtra
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -52,7 +52,7 @@ class Quantized:
 
 def compress(computed: FinishedRun, recipe: QuantizeRecipe, out: Path, run: Path | None = None) -> list[Any]:
     from edgebrain.compression.quantize import quantize
-    from edgebrain.compression.source import open_run
+    from edgebrain.compression.run_inputs import open_run
 
     run = run or computed.run
     dataset = open_dataset(computed.phantoms)

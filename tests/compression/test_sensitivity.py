@@ -36,7 +36,7 @@ def ignore(what: str, done: int, total: int) -> None:
 
 
 def opened(data: FinishedRun) -> Any:
-    from edgebrain.compression.source import open_run
+    from edgebrain.compression.run_inputs import open_run
 
     return open_run(data.run, open_dataset(data.phantoms), None, read_run(data.run)["data"]["sha256"], ignore)
 
@@ -142,7 +142,7 @@ def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose:
 @pytest.mark.delicate
 @pytest.mark.parametrize("name", FORMATS)
 def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: FinishedRun) -> None:
-    from edgebrain.compression.mixed import mixer
+    from edgebrain.compression.selective_float import mixer
     from edgebrain.compression.sensitivity import with_float
 
     skip_openvino_under_a_cap(name)
@@ -169,7 +169,7 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
 def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: Path) -> None:
     import onnx
 
-    from edgebrain.compression.mixed import mixer
+    from edgebrain.compression.selective_float import mixer
     from edgebrain.graph.layers import layer_operators
 
     int8, plain, spec = read(loose, "onnx")

@@ -13,7 +13,7 @@ from edgebrain.cli import main
 from edgebrain.coral.compiler import INSTALL, PROGRAM, compile_bundle, parse_log
 from edgebrain.errors import BadBundle, CannotWrite, CompilerFailed
 from edgebrain.runtime.session import open_session
-from tests.bench.shelf import records
+from tests.benchmarking.factories import records
 from tests.runtime.tiny import tiny_bundle
 
 LOGS = Path(__file__).parent / "logs"
@@ -177,8 +177,8 @@ def test_an_unknown_target_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_compiled_bundle_beside_the_others_is_left_out_of_a_bench_on_the_cpu_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgebrain.bench.lineage import bundles_at
-    from edgebrain.bench.run import run_bench
+    from edgebrain.benchmarking.lineage import bundles_at
+    from edgebrain.benchmarking.run import run_bench
 
     stand_in(tmp_path, monkeypatch, "yolov7-1672")
     bundle = tiny_bundle(tmp_path / "bundles" / "int8", precision="int8")

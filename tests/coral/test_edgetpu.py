@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebrain.bench.schema import read_report
+from edgebrain.benchmarking.schema import read_report
 from edgebrain.bundle import Bundle, open_bundle, write_bundle
 from edgebrain.cli import main
 from edgebrain.errors import BadBundle, EdgebrainError
 from edgebrain.runtime.engines import edgetpu, libedgetpu
 from edgebrain.runtime.session import open_session
-from tests.bench.shelf import run_in_working_folder
+from tests.benchmarking.factories import run_in_working_folder
 from tests.coral.compiled import compiled_bundle, driver
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import MODELS, tiny_bundle, tiny_manifest

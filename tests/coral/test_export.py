@@ -27,11 +27,11 @@ def written(folder: Path, spec: UNetSpec) -> Bundle:
     """A U-Net of width 2 at 16 px, its biases not 0, as int8 TFLite by the exporter of `edgebrain quantize`."""
     import keras
 
+    from edgebrain.capture_output import quiet
     from edgebrain.compression.calibration import Calibration
     from edgebrain.compression.exporters import tflite
     from edgebrain.compression.saved_model import save_model
     from edgebrain.model.network import build
-    from edgebrain.quiet import quiet
     from edgebrain.training.float_bundle import float_manifest
 
     rng = np.random.default_rng(0)

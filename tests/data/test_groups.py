@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebrain.data import matching
 from edgebrain.data.groups import groups_from_images
 from edgebrain.data.pack import open_pack
-from edgebrain.data.phantom import generate
 from edgebrain.data.readers import open_dataset
+from edgebrain.duplicates import matching
+from edgebrain.phantom.generator import generate
 from edgebrain.runtime.transform import shrink
 
 

@@ -79,7 +79,7 @@ def test_a_mask_of_another_size_is_an_error_that_names_it(brisc: Path) -> None:
 
 
 def test_the_phantom_reader_returns_what_the_generator_drew(phantoms: Path) -> None:
-    from edgebrain.data.phantom import generate
+    from edgebrain.phantom.generator import generate
 
     dataset = open_dataset(phantoms)
     assert dataset.kind == "phantom" and len(dataset.records) == 84

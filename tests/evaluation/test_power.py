@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgebrain.evaluation.bootstrap import student
-from edgebrain.evaluation.flips import score_interval
+from edgebrain.evaluation.paired_proportions import score_interval
 from edgebrain.evaluation.power import groups_for_flips, groups_for_mean
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from edgebrain.errors import BadData
 from edgebrain.evaluation.strata import Pair, pair_up, size_of, strata, worst_groups
-from tests.evaluation.made import healthy, made, tumours
+from tests.evaluation.factories import healthy, made, tumours
 
 
 def pairs(before: np.ndarray, after: np.ndarray, group_size: int = 1) -> list[Pair]:

@@ -20,7 +20,7 @@ from edgebrain.evaluation.verdict import (
     outcome_of,
     worst_of,
 )
-from tests.evaluation.made import healthy, tumours
+from tests.evaluation.factories import healthy, tumours
 
 QUICK = Sampling(resamples=1000)
 GROUPS = 1350

@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 
 from edgebrain.bundle import Bundle
-from edgebrain.data.phantom import phantom_files
 from edgebrain.errors import NoWheels
 from edgebrain.files import sha256_bytes, write_bytes
 from edgebrain.kit import build
 from edgebrain.kit.build import MACHINES, TOP, Kit, build_kit, telling_slices
 from edgebrain.kit.wheels import Wheel
+from edgebrain.phantom.generator import phantom_files
 from tests.runtime.pictures import bright_disc, encoded
 from tests.system_programs import needs
 

@@ -11,11 +11,11 @@ import pytest
 
 from edgebrain.cli import main
 from edgebrain.cli.deploy import KITS
-from edgebrain.data.phantom import phantom_files
 from edgebrain.errors import CannotWrite, EdgebrainError, NoWheels
 from edgebrain.files import sha256_bytes
 from edgebrain.kit import build
 from edgebrain.kit.build import MACHINES, PYTHON, check_kit, telling_slices
+from edgebrain.phantom.generator import phantom_files
 from edgebrain.runtime.image import decode
 from tests.kit.native import PYTHON as HERE
 from tests.kit.native import TARGET, native_kit, shim_wheels, slices, unpack

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from edgebrain.bundle import Bundle
-from edgebrain.data.phantom import write_phantoms
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.sample import Dataset, Record
 from edgebrain.data.split import Split, make_split
 from edgebrain.files import sha256_bytes
+from edgebrain.phantom.generator import write_phantoms
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
 

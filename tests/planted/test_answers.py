@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebrain.bench.run import run_bench
+from edgebrain.benchmarking.run import run_bench
 from edgebrain.errors import AnswersDiffer, BadBundle
 from edgebrain.targets import TARGETS
-from tests.bench.shelf import records, run_folder
-from tests.planted.children import after, child, weights
+from tests.benchmarking.factories import records, run_folder
+from tests.planted.faulty_workers import after, child, weights
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
 CHEATS = {
@@ -29,7 +29,7 @@ CHEATS = {
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bench of one bundle on a target whose workers cheat."""
-    monkeypatch.setitem(TARGETS, "cheat", "tests.planted.cheats")
+    monkeypatch.setitem(TARGETS, "cheat", "tests.planted.broken_exports")
 
     def measure(cheat: str, *bundles: Path) -> dict[str, Any]:
         monkeypatch.setenv("CHEAT", cheat)

@@ -13,14 +13,14 @@ import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgebrain.bench.claims import check_claims
+from edgebrain.benchmarking.verify_bundle import check_claims
 from edgebrain.bundle import Bundle, open_bundle, write_bundle
 from edgebrain.cli import main
 from edgebrain.errors import BadBundle
 from edgebrain.files import canonical_json, sha256_bytes
 from edgebrain.model.spec import UNetSpec
 from edgebrain.runtime.session import open_session
-from tests.planted.children import child, weights
+from tests.planted.faulty_workers import child, weights
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
@@ -210,20 +210,20 @@ def test_a_share_that_is_not_the_files_is_found_by_counting(tmp_path: Path) -> N
 def test_weights_of_another_network_are_found_by_counting(tmp_path: Path) -> None:
     """A file of other widths under a manifest whose shapes, hashes and scales all fit."""
     spec = UNetSpec.of_width(4, side=16)
-    claims = {**tiny_manifest("onnx", "float32", "x"), "model": spec.as_json(), "macs": spec.macs}
-    planted = write_bundle(tmp_path / "planted", claims, tiny_bundle(tmp_path / "other", "onnx").contents)
+    verify_bundle = {**tiny_manifest("onnx", "float32", "x"), "model": spec.as_json(), "macs": spec.macs}
+    planted = write_bundle(tmp_path / "planted", verify_bundle, tiny_bundle(tmp_path / "other", "onnx").contents)
     with pytest.raises(BadBundle, match=r"planted: the file multiplies 2,308 times a slice, .* of another network"):
         check_claims(planted)
 
 
 def test_what_cannot_be_counted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebrain.bench import claims
+    from edgebrain.benchmarking import verify_bundle
     from edgebrain.errors import MissingExtra
 
     def missing(name: str) -> Any:
         raise MissingExtra("onnx", "onnx", "reading ONNX files")
 
-    monkeypatch.setattr(claims, "import_module", missing)
+    monkeypatch.setattr(verify_bundle, "import_module", missing)
     said = check_claims(tiny_bundle(tmp_path / "bundle", "onnx"))
     assert said == "bundle: its int8 share was not counted again (onnx is not installed)"
 

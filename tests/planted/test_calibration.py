@@ -167,7 +167,7 @@ def test_away_from_its_run_the_slice_is_known_by_its_content(
     shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The data set elsewhere, with sides of its own and the picture under another name."""
-    from tests.data.audited import Folder, stranger
+    from tests.auditing.factories import Folder, stranger
 
     folder = Folder(tmp_path / "elsewhere")
     for number in range(4):

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench.noise import doubts, invalid_because, noise_of
-from edgebrain.bench.run import run_bench
-from edgebrain.bench.schema import check_report
+from edgebrain.benchmarking.noise import doubts, invalid_because, noise_of
+from edgebrain.benchmarking.run import run_bench
+from edgebrain.benchmarking.schema import check_report
 from edgebrain.cli import main
 from edgebrain.runtime.environment import condition
-from tests.bench.shelf import records
+from tests.benchmarking.factories import records
 from tests.runtime.tiny import tiny_bundle
 
 

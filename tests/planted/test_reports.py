@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench.schema import read_report
+from edgebrain.benchmarking.schema import read_report
 from edgebrain.cli import main
 from edgebrain.errors import BadReport
 from edgebrain.evaluation.verdict import Margins, Sampling, judge_bundle
-from tests.bench.shelf import report, row, scores
+from tests.benchmarking.factories import report, row, scores
 
 BEFORE, AFTER = scores(dice=0.9), scores(dice=0.85, wrong=3)
 

@@ -10,7 +10,7 @@ import pytest
 from edgebrain.cli import main
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
-from tests.data.audited import Folder, stranger
+from tests.auditing.factories import Folder, stranger
 from tests.planted.conftest import Shelf, lines
 
 

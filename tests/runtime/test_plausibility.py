@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgebrain.data.phantom import generate
+from edgebrain.phantom.generator import generate
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.plausibility import unlike_a_head
 

@@ -10,7 +10,7 @@ from edgebrain.errors import BadTarget, TargetFailed
 from edgebrain.runtime.engines import libedgetpu
 from edgebrain.targets import TARGETS, find_target, refuse_doubles
 from edgebrain.targets.file import TargetFile, from_login, load_file
-from edgebrain.targets.link import refusal
+from edgebrain.targets.ssh_connection import refusal
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "pi.toml"
 

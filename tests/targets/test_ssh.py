@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench.run import run_bench
-from edgebrain.bench.schema import check_report, read_report
+from edgebrain.benchmarking.run import run_bench
+from edgebrain.benchmarking.schema import check_report, read_report
 from edgebrain.cli import main
-from tests.bench.shelf import records, run_folder, run_in_working_folder
+from tests.benchmarking.factories import records, run_folder, run_in_working_folder
 from tests.targets.board import path_with_python, script
 from tests.targets.sshd import Server, free_port, server
 

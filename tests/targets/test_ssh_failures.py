@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench import lane
-from edgebrain.bench.run import run_bench
+from edgebrain.benchmarking import measurement
+from edgebrain.benchmarking.run import run_bench
 from edgebrain.bundle import Bundle
 from edgebrain.errors import EdgebrainError, TargetFailed
 from edgebrain.targets import ssh
 from edgebrain.targets.file import load_file
-from edgebrain.targets.link import Link
 from edgebrain.targets.ssh import SshTarget
+from edgebrain.targets.ssh_connection import Link
 from edgebrain.targets.worker import Worker
-from tests.bench.shelf import records
+from tests.benchmarking.factories import records
 from tests.runtime.tiny import tiny_bundle
 from tests.system_programs import needs
 from tests.targets.board import ends_all, script
@@ -141,10 +141,10 @@ def test_wheels_that_fit_nowhere_there_are_named(
     board: Server, tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgebrain.kit import wheels
-    from edgebrain.targets import survey
+    from edgebrain.targets import probe_host
 
     monkeypatch.setattr(ssh, "choose_wheels", wheels.choose_wheels)
-    monkeypatch.setattr(survey, "Place", lambda machine, glibc, python: wheels.Place("armv7l", glibc, "3.11"))
+    monkeypatch.setattr(probe_host, "Place", lambda machine, glibc, python: wheels.Place("armv7l", glibc, "3.11"))
     message, hint = refused(board.target(tmp_path / "deploy"), tiny_bundle(tmp_path / "b"), opened)
     assert "no wheels are pinned for armv7l with Python 3.11" in message
     assert "aarch64 with Python 3.11" in hint
@@ -182,17 +182,17 @@ def test_a_bundle_for_which_there_is_no_engine_there_is_left_out_by_name(
 
 
 def bench_and_spoil(
-    board: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[lane.Lane], None], port: int
+    board: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[measurement.Lane], None], port: int
 ) -> dict[str, Any]:
     """A bench in whose second round something happens to the board."""
-    real = lane.Lane.time
+    real = measurement.Lane.time
 
-    def timed(self: lane.Lane, block: list[Any]) -> None:
+    def timed(self: measurement.Lane, block: list[Any]) -> None:
         if self.where and len(self.blocks) == 1:
             spoil(self)
         real(self, block)
 
-    monkeypatch.setattr(lane.Lane, "time", timed)
+    monkeypatch.setattr(measurement.Lane, "time", timed)
     target = str(board.target(tmp_path / "deploy", port=port))
     report = run_bench([tiny_bundle(tmp_path / "b").path], records(tmp_path / "data"), [1], 70, ["cpu", target])
     here, there = report["results"]
@@ -214,7 +214,7 @@ def test_a_connection_that_drops_while_measuring_names_host_and_step(
 def test_a_worker_that_is_killed_there_is_told_from_a_lost_connection(
     board: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(self: lane.Lane) -> None:
+    def kill(self: measurement.Lane) -> None:
         for pid in board.children():
             if b"edgebrain.runtime\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebrain.bench import lane, slices
-from edgebrain.bench.schema import read_report
+from edgebrain.benchmarking import measurement, slices
+from edgebrain.benchmarking.schema import read_report
 from edgebrain.cli import main
 from edgebrain.files import newest_name
-from tests.bench.shelf import run_in_working_folder
+from tests.benchmarking.factories import run_in_working_folder
 from tests.runtime.pictures import bright_disc, save
 from tests.targets.sshd import Server, free_port, proxy
 
@@ -41,14 +41,14 @@ def code_of(*words: str) -> int:
 
 def losing(monkeypatch: pytest.MonkeyPatch, lose: Callable[[Any], None], after: int) -> None:
     """Lose a target over ssh before so many blocks of it were timed."""
-    real, blocks = lane.Lane.time, count()
+    real, blocks = measurement.Lane.time, count()
 
-    def time(self: lane.Lane, block: list[Any]) -> None:
+    def time(self: measurement.Lane, block: list[Any]) -> None:
         if self.where and next(blocks) == after:
             lose(self)
         real(self, block)
 
-    monkeypatch.setattr(lane.Lane, "time", time)
+    monkeypatch.setattr(measurement.Lane, "time", time)
 
 
 def rows_of(report: dict[str, Any], target: str) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def test_a_target_that_was_not_there_at_first_is_measured_later(
 def test_lost_once_more_it_keeps_what_both_have_measured(
     run: Path, lost: dict[str, Any], board: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(one: lane.Lane) -> None:
+    def kill(one: measurement.Lane) -> None:
         for pid in board.children():
             if b"edgebrain.runtime\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
@@ -164,13 +164,13 @@ def test_a_picture_or_a_mask_that_was_changed_is_refused_and_the_report_stays(
 def test_a_worker_that_answers_otherwise_than_before_ends_it_and_the_report_stays(
     run: Path, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    before, real = (run / "bench.json").read_bytes(), lane.Lane.time
+    before, real = (run / "bench.json").read_bytes(), measurement.Lane.time
 
-    def time(self: lane.Lane, block: list[Any]) -> None:
+    def time(self: measurement.Lane, block: list[Any]) -> None:
         real(self, block)
         self.blocks[-1]["outputs_sha256"] = ["another"] * len(block)
 
-    monkeypatch.setattr(lane.Lane, "time", time)
+    monkeypatch.setattr(measurement.Lane, "time", time)
     assert code_of("bench", "--resume", "runs/run/bench.json") == 1
     assert "timed queries were not answered as scored slices were" in capsys.readouterr().err
     assert (run / "bench.json").read_bytes() == before

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from edgebrain.bench.run import run_bench
+from edgebrain.benchmarking.run import run_bench
 from edgebrain.errors import NoWheels, TargetFailed, WorkerFailed
 from edgebrain.runtime.worker import PROTOCOL
-from edgebrain.targets import on_device, ssh
+from edgebrain.targets import remote_agent, ssh
 from edgebrain.targets.worker import Worker
-from tests.bench.shelf import records
+from tests.benchmarking.factories import records
 from tests.runtime.tiny import tiny_bundle
 from tests.targets.board import answer_of, ends_all, sent_there
 from tests.targets.sshd import Server, proxy
@@ -87,7 +87,7 @@ def test_what_is_no_parcel_is_never_taken_away(tmp_path: Path, name: str) -> Non
     (home / "bundles").mkdir(parents=True)
     (tmp_path / "deploy").mkdir()
     with pytest.raises(ValueError, match="is no parcel"):
-        on_device.remove(home, name)
+        remote_agent.remove(home, name)
     assert (home / "bundles").exists() and (tmp_path / "deploy").exists()
 
 

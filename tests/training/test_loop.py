@@ -185,7 +185,7 @@ def test_early_stopping_ends_a_run_that_gets_no_better(
 
 
 def test_a_run_does_not_go_on_with_other_data(trained: FinishedRun, tmp_path: Path) -> None:
-    from edgebrain.data.phantom import write_phantoms
+    from edgebrain.phantom.generator import write_phantoms
     from edgebrain.training.loop import Listener, finish_run
 
     write_phantoms(tmp_path / "other", 60, seed=9)

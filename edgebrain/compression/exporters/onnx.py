@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from edgebrain.bundle import ROLES, Port
+from edgebrain.capture_output import quiet
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.saved_model import INPUT, signature_of
 from edgebrain.graph import Operator
 from edgebrain.graph import onnx as graph
 from edgebrain.libraries import importing
-from edgebrain.quiet import quiet
 
 with importing("onnx and onnxruntime", "onnx", "exporting ONNX"):
     import onnx

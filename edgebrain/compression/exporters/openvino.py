@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgebrain.bundle import ROLES, Port
+from edgebrain.capture_output import quiet
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.graph import Operator
 from edgebrain.graph import openvino as graph
 from edgebrain.libraries import importing
-from edgebrain.quiet import quiet
 
 with importing("openvino", "openvino", "exporting OpenVINO"):
     import openvino as ov

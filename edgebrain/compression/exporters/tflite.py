@@ -10,13 +10,13 @@ from typing import Any
 import tensorflow as tf
 
 from edgebrain.bundle import ROLES, SOFTMAX, Port
+from edgebrain.capture_output import quiet
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.exporters import RANKS, Exported
 from edgebrain.compression.flatbuffer import doubled_plainly, ends_in_scores, without_softmax
 from edgebrain.graph import Operator
 from edgebrain.graph import tflite as graph
 from edgebrain.libraries import importing
-from edgebrain.quiet import quiet
 
 with importing("ai-edge-litert", "edge", "exporting TFLite"):
     from ai_edge_litert.interpreter import Interpreter

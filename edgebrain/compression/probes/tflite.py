@@ -16,12 +16,12 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgebrain.bundle import Bundle
+from edgebrain.capture_output import quiet
 from edgebrain.compression.flatbuffer import packed
 from edgebrain.compression.probes import ENDS, Seen
 from edgebrain.graph import tflite as graph
 from edgebrain.graph.layers import layer_operators
 from edgebrain.model.spec import UNetSpec
-from edgebrain.quiet import quiet
 from edgebrain.runtime.transform import softmax, to_real
 
 ROUNDS, REPEATS = 10, 10

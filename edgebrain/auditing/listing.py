@@ -1,0 +1,253 @@
+"""Which pictures an audit looks at: a data set that edgebrain knows, or any folder of pictures.
+
+A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is
+a side; where every picture lies in exactly one more folder, that is its class, in any usual spelling, or its case (a
+patient). Masks are found as the readers find them. What names were taken for stands in the notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgebrain.auditing.finding import Finding, of_slices
+from edgebrain.data.encoding import with_encoding
+from edgebrain.data.masks import UNKNOWN, MaskEncoding
+from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
+from edgebrain.data.readers import GROUPS_CSV, READERS, lone_masks, read_groups, scan, strays
+from edgebrain.data.sample import Record
+from edgebrain.data.spellings import class_of, is_class, without_kind
+from edgebrain.data.split import Split
+from edgebrain.errors import BadData
+from edgebrain.runtime.listing import PICTURES, is_picture, list_files
+
+PLAIN = "plain"
+SIDES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "val": "val", "valid": "val", "validation": "val",
+}  # fmt: skip
+# More folders than this are hardly classes, unless they are called so.
+MOST_CLASSES = 4
+# How cases are called: patient_7, TCGA_CS_4941_19960909, 100206.
+CASE = re.compile(r"^(case|patient|pat|subject|subj|sub|id)[ _-]?\w*\d|\d{3}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """records: sorted by name; `folder` is the side, empty where there is none, and `label` and `plane` may be empty.
+
+    groups_file: where the groups come from, None where nothing gives them. findings: what the lists themselves told.
+    encoding: how masks are written. notes: what names of folders were taken for.
+    """
+
+    root: Path
+    kind: str
+    records: tuple[Record, ...]
+    groups_file: Path | None
+    findings: tuple[Finding, ...]
+    encoding: MaskEncoding = UNKNOWN
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether anybody gave groups: a file, or the layout."""
+        return any(record.group for record in self.records)
+
+
+def list_pictures(path: Path, groups_csv: Path | None = None, split: Path | None = None) -> Listing:
+    """The pictures of a folder. split: a split.json, instead of the sides that the folder tells.
+
+    Raises BadData: the folder is missing or holds no picture; a groups file or split cannot be read, or names none
+    of the pictures.
+    """
+    found = _known(path) if _is_known(path) else _plain(path)
+    records, findings = found.records, found.findings
+    if split is not None:
+        records = _on_sides(records, Split.read(split), split)
+    source = groups_csv or (path / GROUPS_CSV if (path / GROUPS_CSV).is_file() else None)
+    if source is not None:
+        records, more = _in_groups(records, source)
+        findings += tuple(more)
+    return replace(found, records=records, groups_file=source, findings=findings)
+
+
+def _is_known(path: Path) -> bool:
+    from importlib import import_module
+
+    return path.is_dir() and any(import_module(module).recognises(path) for module in READERS.values())
+
+
+def _known(path: Path) -> Listing:
+    dataset = scan(path)
+    unnamed = [(str(stray.relative_to(path)), "") for stray in strays(dataset)]
+    advice = "rename these files, or move them away: they are not used"
+    findings = [
+        *of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
+        *_lone(path, ((mask, _why_lone(mask)) for mask in lone_masks(dataset))),
+        *_doubled(dataset.records),
+        *_closed(path),
+    ]
+    return Listing(path, dataset.kind, dataset.records, None, tuple(findings), dataset.encoding)
+
+
+def _plain(path: Path) -> Listing:
+    if not path.is_dir():
+        scan(path)  # says what is wrong with it
+    files = pair_files(path, picture_files(path))
+    if not files.pictures:
+        raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
+    bare, notes = _plain_records(path, files)
+    records, encoding = with_encoding(bare)
+    others = [file for file in list_files(path).others if looks_like_mask(path, file)]
+    lone = [*files.lone, *((file, _why_lone(file)) for file in others)]
+    findings = (*_lone(path, lone), *_doubled(records), *_closed(path))
+    return Listing(path, PLAIN, records, None, findings, encoding, notes)
+
+
+def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
+    """The pictures, sorted by name, with class or group where a folder tells it; and what folders were taken for."""
+    places = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
+    meaning = _meaning([tuple(rest) for _, rest in places.values()], files.beside)
+    records = []
+    for picture, (side, rest) in places.items():
+        mask, *others = files.masks.get(picture, (None,))
+        label, group = meaning.of(rest)
+        records.append(
+            Record(
+                name=picture.relative_to(root).as_posix(),
+                image_path=picture,
+                mask_path=mask,
+                label=label,
+                plane="",
+                folder=side,
+                group=group,
+                other_masks=tuple(filter(None, others)),
+            )
+        )
+    return sorted(records, key=lambda record: record.name), meaning.notes
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What the folders between side and picture stand for. classes: the outermost is a class. cases: how many of the
+    innermost name a case. notes: what they were taken for."""
+
+    classes: bool = False
+    cases: int = 0
+    notes: tuple[str, ...] = ()
+
+    def of(self, folders: Sequence[str]) -> tuple[str, str]:
+        """Class and group of a picture in these folders; empty where they do not tell."""
+        return class_of(folders[0]) if self.classes else "", "/".join(folders[len(folders) - self.cases :])
+
+
+def _meaning(folders: Sequence[tuple[str, ...]], masks_beside: bool) -> _Meaning:
+    """A class (`glioma/17.png`), a case (`CASE/17.png`), a case in a class or in a site; or nothing."""
+    depths = {len(one) for one in folders}
+    inner = Counter(one[-1] for one in folders if one)
+    if depths == {1}:
+        cases = _are_cases(inner, masks_beside)
+        return _Meaning(not cases, int(cases), tuple(_taken_for(inner, cases)))
+    if depths == {2} and _are_cases(inner, masks_beside):
+        outer = Counter(one[0] for one in folders)
+        if all(map(is_class, outer)):
+            return _Meaning(True, 1, (*_taken_for(outer, False), *_taken_for(inner, True)))
+        return _Meaning(False, 2, tuple(_taken_for(Counter("/".join(one) for one in folders), True)))
+    if depths == {2} and all(is_class(one[0]) for one in folders):
+        outer = Counter(one[0] for one in folders)
+        return _Meaning(True, 0, (*_taken_for(outer, False), f"{len(inner)} folders below classes were not understood"))
+    ignored = "what folders stand for was not understood: no classes and no cases come from them (see --groups)"
+    return _Meaning(notes=(ignored,) if depths - {0} else ())
+
+
+def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
+    side = SIDES.get(folders[0].lower(), "") if folders else ""
+    named = [(folder, without_kind(folder)) for folder in folders[bool(side) :]]
+    # `train_images` is a side, like `train`.
+    if not side and named and named[0][0] != named[0][1] and named[0][1] in SIDES:
+        return SIDES[named[0][1]], [folder for folder, rest in named[1:] if rest]
+    return side, [folder for folder, rest in named if rest]
+
+
+def _are_cases(folders: Mapping[str, int], masks_beside: bool) -> bool:
+    """Whether folders are patients: none is called like a class, and their names, their number or the masks beside
+    their pictures say so."""
+    if any(map(is_class, folders)):
+        return False
+    numbered = sum(any(letter.isdigit() for letter in folder) for folder in folders) > len(folders) / 2
+    called = sum(bool(CASE.search(folder)) for folder in folders) > len(folders) / 2
+    many = len(folders) > MOST_CLASSES
+    return (masks_beside and (numbered or many)) or (called and many)
+
+
+def _taken_for(folders: Mapping[str, int], cases: bool) -> Iterator[str]:
+    if cases:
+        yield f"{len(folders)} folders were taken for cases (patients), one group each, and not for classes"
+        return
+    read_as = {folder: class_of(folder) for folder in sorted(folders)}
+    joined = [f"{folder} as {label}" for folder, label in read_as.items() if folder != label]
+    if joined:
+        yield f"classes by folder, read as: {', '.join(joined)}"
+    elif len(folders) > 1 and not any(map(is_class, folders)):
+        yield f"{len(folders)} folders were taken for classes; give patients with --groups if they are cases"
+
+
+def _why_lone(path: Path) -> str:
+    return "no picture of that name" if is_picture(path.name) else "no PNG, JPEG or TIFF"
+
+
+def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
+    advice = "name each like its picture, with or without _mask, beside it or in masks/: they are not used"
+    found = [(str(path.relative_to(root)), reason) for path, reason in lone]
+    title = "files look like masks and belong to no picture"
+    return of_slices("mask-lone", "wrong", title, advice, found, "files")
+
+
+def _closed(root: Path) -> list[Finding]:
+    found = [(str(path.relative_to(root)), reason) for path, reason in closed_folders(root)]
+    title = "folders and links that cannot be opened"
+    return of_slices("closed", "wrong", title, "check permissions: what lies there was not seen", found, "files")
+
+
+def _doubled(records: tuple[Record, ...]) -> list[Finding]:
+    found = [
+        (record.name, " and ".join(path.name for path in (record.mask_path, *record.other_masks) if path))
+        for record in records
+        if record.other_masks
+    ]
+    return of_slices("mask-doubled", "wrong", "slices with two masks", "keep one of them", found)
+
+
+def _on_sides(records: tuple[Record, ...], split: Split, source: Path) -> tuple[Record, ...]:
+    sides = {name: side for side in ("train", "val", "test") for name in split.names_of(side)}
+    if not any(record.name in sides for record in records):
+        raise BadData(f"{source}: names none of the {len(records)} pictures", "pass the split of this data set")
+    return tuple(replace(record, folder=sides.get(record.name, "")) for record in records)
+
+
+def _in_groups(records: tuple[Record, ...], source: Path) -> tuple[tuple[Record, ...], list[Finding]]:
+    groups, names = read_groups(source), {record.name for record in records}
+    if not names & set(groups):
+        raise BadData(
+            f"{source}: names none of the {len(names)} pictures",
+            f"the names must be like {min(names)}, with their ending",
+        )
+    lacking = [(name, "") for name in names - set(groups)]
+    unknown = [(name, "") for name in set(groups) - names]
+    findings = of_slices(
+        "groups-lacking",
+        "wrong",
+        f"slices that {source.name} lacks",
+        "add a line for each: it counts as a group of its own here",
+        lacking,
+    ) + of_slices(
+        "groups-unknown",
+        "wrong",
+        f"names in {source.name} that the folder lacks",
+        "remove these lines, or restore the files",
+        unknown,
+    )
+    return tuple(replace(record, group=groups.get(record.name, "")) for record in records), findings

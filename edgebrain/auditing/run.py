@@ -1,0 +1,211 @@
+"""The audit as a whole: list, read, match, judge. The outcome can be printed, written as JSON, or shown as a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebrain.auditing.copies import SAME_PICTURE, Pair, copy_findings, groups_of, pairs_of
+from edgebrain.auditing.facts import Scan, scan_pictures
+from edgebrain.auditing.finding import Finding, of_slices, worst_first
+from edgebrain.auditing.leakage import CopyFigures, figures_by_part
+from edgebrain.auditing.listing import Listing, list_pictures
+from edgebrain.auditing.masks import mask_findings
+from edgebrain.auditing.shortcuts import Shortcut, shortcut_findings, shortcuts
+from edgebrain.bundle import CLASSES
+from edgebrain.data.readers import GROUPS_CSV
+from edgebrain.duplicates.matching import find_links
+from edgebrain.errors import BadData
+
+SCHEMA = 1
+TRAIN, TESTS = "train", ("test", "val")
+# Test slices beyond this many are sampled for the copy baselines, whose cost is train times test.
+MOST_TEST = 2000
+COPIED, RELATED, ALONE = "same picture in training", "only its group in training", "nothing in training"
+# Keys of findings about what nobody has seen.
+UNREADABLE = {"unreadable", "mask-unreadable", "closed"}
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found. scan: the pictures that could be read; pairs, groups: by their rows.
+
+    groups: found pairs and given groups together. findings: worst first. baselines: what copying scores on the test
+    side, None without two sides. notes: what could not be judged, and why.
+    """
+
+    listing: Listing
+    scan: Scan = field(repr=False)
+    pairs: tuple[Pair, ...] = field(repr=False)
+    groups: tuple[str, ...] = field(repr=False)
+    findings: tuple[Finding, ...]
+    shortcuts: tuple[Shortcut, ...]
+    baselines: tuple[CopyFigures, ...] | None
+    notes: tuple[str, ...]
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Slices on each side, readable or not; empty where there are no sides."""
+        found = Counter(record.folder for record in self.listing.records)
+        return {side: found[side] for side in sorted(found) if side}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Slices of each class, readable or not; empty where there are no classes."""
+        found = Counter(record.label for record in self.listing.records)
+        return {label: found[label] for label in sorted(found) if label}
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether a picture, a mask or a folder could not be read."""
+        return any(finding.key in UNREADABLE for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """The audit as JSON object; docs/auditing.md describes it."""
+        return {
+            "schema": SCHEMA,
+            "root": str(self.listing.root),
+            "kind": self.listing.kind,
+            "slices": len(self.listing.records),
+            "readable": len(self.scan.facts),
+            "sides": self.sides,
+            "classes": self.labels,
+            "mask_encoding": self.listing.encoding.as_json(),
+            "groups_file": str(self.listing.groups_file) if self.listing.groups_file else None,
+            "groups": len(set(self.groups)),
+            "findings": [finding.as_json() for finding in self.findings],
+            "shortcuts": [shortcut.as_json() for shortcut in self.shortcuts],
+            "copy_baselines": None if self.baselines is None else [figures.as_json() for figures in self.baselines],
+            "notes": list(self.notes),
+        }
+
+    def groups_csv(self) -> str:
+        """The groups as `edgebrain train --groups` takes them; a slice that cannot be read is a group of its own."""
+        groups = dict(zip(self.scan.names, self.groups, strict=True))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("name", "group"))
+        for number, record in enumerate(self.listing.records):
+            writer.writerow((record.name, groups.get(record.name, f"unreadable{number:05d}")))
+        return text.getvalue()
+
+
+def audit(
+    path: Path, groups_csv: Path | None = None, split: Path | None = None, progress: Progress | None = None
+) -> Audit:
+    """Look for everything in a data set that would flatter a model.
+
+    groups_csv: else the folder's own groups.csv. split: a split.json, else the folder's sides. progress: what is being
+    done, steps done, steps in all.
+
+    Raises BadData: no folder, no picture that can be read, or lists that do not belong to the folder.
+    """
+    tell = progress or (lambda *_: None)
+    listing = list_pictures(path, groups_csv, split)
+    scan = scan_pictures(listing.records, lambda done, total: tell("reading", done, total))
+    if not scan.facts:
+        record, reason = scan.unreadable[0]
+        raise BadData(
+            f"{path}: none of {len(listing.records)} pictures can be read ({record.name} {reason})",
+            "pass 8-bit grey PNG, JPEG or TIFF pictures",
+        )
+    links = find_links(scan.images, lambda done, total: tell("matching", done, total))
+    pairs = tuple(pairs_of(scan.facts, links))
+    groups = tuple(groups_of(scan.facts, pairs))
+    tellers = shortcuts(scan.facts, groups)
+    baselines, notes = _baselines(scan, pairs, groups)
+    findings = [
+        *listing.findings,
+        *of_slices(
+            "unreadable", "wrong", "pictures that cannot be read", "they are left out of everything",
+            [(record.name, reason) for record, reason in scan.unreadable],
+        ),
+        *copy_findings(scan.facts, pairs),
+        *mask_findings(scan.facts),
+        *shortcut_findings(scan.facts, tellers),
+        *_formats(scan),
+    ]  # fmt: skip
+    return Audit(
+        listing, scan, pairs, groups, tuple(worst_first(findings)), tuple(tellers), baselines,
+        (*_notes(listing, tellers), *notes),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """The scan as `leakage` wants it."""
+
+    images: np.ndarray
+    masks: np.ndarray
+    labels: np.ndarray
+    groups: tuple[str, ...]
+
+
+def _baselines(
+    scan: Scan, pairs: tuple[Pair, ...], groups: tuple[str, ...]
+) -> tuple[tuple[CopyFigures, ...] | None, list[str]]:
+    """The copy baselines by what a test slice has in training, and a note where they cannot be had or are sampled."""
+    sides = np.array([fact.record.folder for fact in scan.facts])
+    side = next((side for side in TESTS if (sides == side).any()), "")
+    train, test = np.flatnonzero(sides == TRAIN), np.flatnonzero(sides == side)
+    if not side or not len(train):
+        return None, ["no train and test side: what a leak is worth was not measured (pass --split)"]
+    notes = []
+    if len(test) > MOST_TEST:
+        notes.append(f"copy baselines on {MOST_TEST} of {len(test)} {side} slices, drawn with seed 0")
+        test = np.sort(np.random.default_rng(0).choice(test, MOST_TEST, replace=False))
+    labels = _numbered([fact.record.label for fact in scan.facts])
+    slices = _Slices(scan.images, scan.masks, labels, groups)
+    same = groups_of(scan.facts, [pair for pair in pairs if pair.kind in SAME_PICTURE], given=False)
+    copied, related = (_met(keys, train, test) for keys in (same, groups))
+    parts = {COPIED: copied, RELATED: related & ~copied, ALONE: ~related}
+    return tuple(figures_by_part(slices, train, test, parts)), notes
+
+
+def _numbered(labels: list[str]) -> np.ndarray:
+    """Places in CLASSES, of other classes behind them; -1 where there is none."""
+    names = [*CLASSES, *sorted(set(labels) - {"", *CLASSES})]
+    return np.array([names.index(label) if label else -1 for label in labels], dtype=np.int64)
+
+
+def _met(keys: list[str] | tuple[str, ...], train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Which test slices share their key with a training slice, (len(test),) bool."""
+    known = {keys[row] for row in train}
+    return np.array([keys[row] in known for row in test], dtype=bool)
+
+
+def _formats(scan: Scan) -> list[Finding]:
+    """More than one file type: the rarer ones."""
+    kinds = Counter(fact.kind for fact in scan.facts)
+    usual, _ = kinds.most_common(1)[0]
+    others = [(fact.record.name, fact.kind) for fact in scan.facts if fact.kind != usual]
+    return of_slices(
+        "mixed-formats", "note", f"files that are not {usual} like most", "a model may learn the encoder", others
+    )
+
+
+def _notes(listing: Listing, tellers: list[Shortcut]) -> list[str]:
+    notes = list(listing.notes)
+    if listing.encoding.seen:
+        notes.append(listing.encoding.describe())
+    if listing.groups_file is not None:
+        own = "the folder's own " if listing.groups_file == listing.root / GROUPS_CSV else ""
+        notes.append(f"groups: {own}{listing.groups_file.name}, joined with what was found")
+    elif not listing.has_groups:
+        notes.append("groups: from the pictures alone; neighbouring slices that differ much are not found")
+    labels = {record.label for record in listing.records} - {""}
+    if not labels:
+        notes.append("no classes: labels and shortcuts were not looked at")
+    elif len(labels) == 1:
+        notes.append(f"all slices are {labels.pop()}: there is no shortcut to look for, and nothing to classify")
+    elif not tellers:
+        notes.append("too few groups for five folds: shortcuts were not looked for")
+    return notes

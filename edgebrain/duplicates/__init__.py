@@ -1,0 +1,1 @@
+"""Finding copies, mirror images and close neighbours among slices."""

@@ -1,0 +1,1 @@
+"""The built-in data set of head slices with lesions, drawn from a seed."""

@@ -1,0 +1,187 @@
+"""The built-in data set: seeded head slices with lesions, or none. Not anatomy, but no toy either.
+
+A slice follows from its number and the seed alone, so that any part of a set can be made anywhere. Some slices share a
+head: a neighbouring slice, or the mirrored one with other noise; such slices are one group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from edgebrain.cache import cache_folder
+from edgebrain.data.readers.phantom import LABELS, PHANTOM_FILE, PLANES
+from edgebrain.data.sample import HEALTHY
+from edgebrain.files import whole_folder, write_json
+from edgebrain.phantom.anatomy import draw_head
+from edgebrain.phantom.canvas import Easel, grown
+from edgebrain.phantom.lesion import draw_lesion
+from edgebrain.runtime.opencv import opencv_alone
+
+VERSION = 1
+# Slices of each head in turn. 7 and the 12 pairs of class and plane have no common factor: each pair meets each number.
+HEAD_SLICES = (1, 2, 1, 3, 1, 1, 3)
+KINDS = (".png", ".jpg", ".tiff")
+SIDES_PX = (192, 208, 224, 240, 256, 272, 288)
+# Noise has no repeats to look for: this strategy is the fastest here, and no larger than the others.
+IMAGE_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
+MASK_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
+# Standard deviation of the difference of two even random bytes.
+BYTE_DIFFERENCE_DEVIATION = 104.5
+Progress = Callable[[int, int], None]
+
+
+class Phantom(NamedTuple):
+    """image: (H, W) uint8. mask: (H, W) bool. label, plane: as in `sample`. group: its head."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    label: str
+    plane: str
+    group: str
+
+
+def generate(index: int, seed: int) -> Phantom:
+    """The slice with this number (from 0) of the endless set with this seed."""
+    head, place = _head_of(index)
+    label, plane = _kind_of(head, seed)
+    rng = np.random.default_rng([seed, head])
+    noise = np.random.default_rng([seed, head, place])
+    drift = 0.0 if place == 0 else float(noise.uniform(0.15, 0.45)) * (-1.0) ** place
+    easel = _easel(rng)
+    # Every kind is drawn at every level, except that a pituitary is only seen at the sella.
+    at_sella = bool(rng.random() < 0.3) or label == "pituitary"
+    anatomy = draw_head(easel, rng, plane, at_sella, drift)
+    mask = np.zeros(easel.canvas.shape, dtype=bool)
+    if label != HEALTHY:
+        mask = draw_lesion(easel, rng, anatomy, label, drift)
+    canvas = easel.canvas
+    if place == 2 and plane != "sagittal":
+        canvas, mask = np.ascontiguousarray(canvas[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    return Phantom(_scan(canvas, rng, noise), mask, label, plane, f"head{head:05d}")
+
+
+def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress | None = None) -> None:
+    """Write the first `count` slices of a set, whole or not at all. progress: slices done, slices in all.
+
+    Raises CannotWrite: the folder exists, or the disk refuses.
+    """
+    groups: dict[str, str] = {}
+    with whole_folder(folder) as part, opencv_alone():
+        for name in ("images", "masks"):
+            (part / name).mkdir()
+        for index in range(count):
+            name, group = _write(part, index, seed)
+            groups[name] = group
+            if progress is not None:
+                progress(index + 1, count)
+        write_json(part / PHANTOM_FILE, {"version": VERSION, "count": count, "seed": seed, "groups": groups})
+
+
+def builtin_phantoms(count: int, seed: int, progress: Progress | None = None) -> Path:
+    """The folder of a set in the user's cache; written on first use. Raises CannotWrite."""
+    folder = cache_folder() / f"phantom-v{VERSION}-{count}-{seed}"
+    if not (folder / PHANTOM_FILE).is_file():
+        write_phantoms(folder, count, seed, progress)
+    return folder
+
+
+def phantom_files(count: int, seed: int) -> dict[str, bytes]:
+    """The first slices of a set as picture files, PNG, JPEG and TIFF in turn, so that each decoder is used.
+
+    Returns: name -> content; the same bytes each time on one version of OpenCV.
+    """
+    files = {}
+    with opencv_alone():
+        for index in range(count):
+            phantom = generate(index, seed)
+            kind = KINDS[index % len(KINDS)]
+            name = Path(_name(index, phantom)).with_suffix(kind).name
+            files[name] = _encoded(phantom.image, kind)
+    return files
+
+
+def _head_of(index: int) -> tuple[int, int]:
+    """Which head a slice belongs to, and the how-manieth of it that it is."""
+    turns, rest = divmod(index, sum(HEAD_SLICES))
+    head = turns * len(HEAD_SLICES)
+    for slices in HEAD_SLICES:
+        if rest < slices:
+            break
+        head, rest = head + 1, rest - slices
+    return head, rest
+
+
+@cache
+def _order_of_kinds(seed: int, block: int) -> tuple[tuple[str, str], ...]:
+    """The 12 pairs of class and plane, shuffled."""
+    pairs = [(label, plane) for label in LABELS.values() for plane in PLANES.values()]
+    return tuple(pairs[place] for place in np.random.default_rng([seed, block, 12]).permutation(len(pairs)))
+
+
+def _kind_of(head: int, seed: int) -> tuple[str, str]:
+    block, place = divmod(head, len(LABELS) * len(PLANES))
+    return _order_of_kinds(seed, block)[place]
+
+
+def _easel(rng: np.random.Generator) -> Easel:
+    """An empty canvas; the head's size, place and turn on it differ, and one canvas in four is not square."""
+    height = width = int(rng.choice(SIDES_PX))
+    if rng.random() < 0.25:
+        width = int(width * rng.uniform(0.8, 1.2))
+    scale = 0.5 * min(height, width) * rng.uniform(0.84, 0.98)
+    turn = rng.normal(0.0, 0.07)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    centre = np.array([width, height]) / 2 + rng.normal(0.0, 0.015, 2) * height
+    return Easel(np.zeros((height, width), dtype=np.float32), matrix, centre)
+
+
+def _scan(canvas: np.ndarray, rng: np.random.Generator, noise: np.random.Generator) -> np.ndarray:
+    """What the scanner makes of the scene: blur, coil bias, gain, and noise that is never negative (Rician).
+
+    Args: canvas: (H, W) float32 grey values. Returns: (H, W) uint8.
+    """
+    height, width = canvas.shape
+    scene = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.6, 1.1)))
+    bias = np.exp(0.13 * rng.standard_normal((4, 4), dtype=np.float32)) * np.float32(rng.uniform(0.55, 1.1))
+    scene *= grown(cv2.resize(bias, (32, 32), interpolation=cv2.INTER_CUBIC), (height, width))
+    deviation = float(rng.uniform(1.5, 6.0))
+    # Random bytes are ten times faster than normal numbers; the sum of two is already bell-shaped enough.
+    raw = np.frombuffer(noise.bytes(2 * height * width), dtype=np.uint8).reshape(2, height, width)
+    real = cv2.subtract(raw[0], raw[1], dtype=cv2.CV_32F)
+    real *= np.float32(deviation / BYTE_DIFFERENCE_DEVIATION)
+    # The imaginary channel needs noise of its own; the real one's, turned around, is as good as new.
+    image: np.ndarray = cv2.convertScaleAbs(cv2.magnitude(scene + real, cv2.flip(real, -1)))
+    return image
+
+
+def _write(part: Path, index: int, seed: int) -> tuple[str, str]:
+    """Write one slice, and its mask where it has a lesion. Returns: its name and group."""
+    phantom = generate(index, seed)
+    name = _name(index, phantom)
+    # The folder takes its name only when all is well, so its files need no write-then-rename of their own.
+    (part / "images" / name).write_bytes(_png(phantom.image))
+    if phantom.label != HEALTHY:
+        (part / "masks" / name).write_bytes(_png(phantom.mask.astype(np.uint8) * 255, MASK_PNG))
+    return name, phantom.group
+
+
+def _name(index: int, phantom: Phantom) -> str:
+    label = next(code for code, name in LABELS.items() if name == phantom.label)
+    plane = next(code for code, name in PLANES.items() if name == phantom.plane)
+    return f"phantom_{index + 1:05d}_{label}_{plane}.png"
+
+
+def _png(pixels: np.ndarray, options: tuple[int, ...] = IMAGE_PNG) -> bytes:
+    return _encoded(pixels, ".png", options)
+
+
+def _encoded(pixels: np.ndarray, kind: str, options: tuple[int, ...] = ()) -> bytes:
+    done, content = cv2.imencode(kind, pixels, options)
+    assert done
+    return bytes(content)

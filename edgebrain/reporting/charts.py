@@ -1,0 +1,210 @@
+"""Where the marks of the page's plots lie, in the units of their SVG; the template draws them.
+
+Each plot is made for a width in px, so that a phone gets one of its own and no text is shrunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from edgebrain.reporting.summary import INT8, valid_p50
+from edgebrain.reporting.table import milliseconds, shared_prefix
+
+Row = Mapping[str, Any]
+Marks = dict[str, Any]
+# From this ratio of slowest to fastest on, a straight axis would press the fast rows into one corner.
+LOG_FROM = 4.0
+LINE_PX = 17.0
+CHARACTER_PX = 6.6
+# Beside a label: its leader and the edge.
+LABEL_ROOM_PX = 34.0
+FOREST_PX = 200.0
+# The axis of the drops, in largest margins: what reaches beyond is an arrow, so that the rest can be told apart.
+FOREST_MARGINS = (-2.0, 3.0)
+
+
+class Axis:
+    """Values to px, straight or logarithmic. low, high: values at start and end."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False) -> None:
+        self.low, self.high, self.start, self.end, self.log = low, high, start, end, log
+
+    def __call__(self, value: float) -> float:
+        """The place of a value; what lies beyond an end is put there."""
+        inside = min(max(value, self.low), self.high)
+        share = (self._scaled(inside) - self._scaled(self.low)) / (self._scaled(self.high) - self._scaled(self.low))
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, most: int) -> list[float]:
+        """Round values within the axis, at most so many."""
+        return _log_ticks(self.low, self.high, most) if self.log else _straight_ticks(self.low, self.high, most)
+
+    def decimals(self, most: int) -> int:
+        """How many decimals tell straight ticks apart."""
+        found = self.ticks(most)
+        return max(0, -math.floor(math.log10(found[1] - found[0]) + 1e-9)) if len(found) > 1 else 2
+
+    def _scaled(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+def pareto(report: Mapping[str, Any], width: int) -> Marks | None:
+    """Median latency against Dice, with the interval of the Dice and the span from lower quartile to p90.
+
+    Labels stand in a column at the right, in the order of their points, so that none lies on another. None where no row
+    has both figures.
+    """
+    rows = [row for row in report["rows"] if valid_p50(row) is not None and row["dice"] is not None]
+    if not rows:
+        return None
+    names = {place: _fitting(name, width) for place, name in _names(rows).items()}
+    column = max(len(name) for name in names.values()) * CHARACTER_PX + LABEL_ROOM_PX
+    height = max(0.62 * (width - column), LINE_PX * (len(rows) + 1) + 60, 240)
+    left, right, top, bottom = 52.0, width - column, 14.0, height - 44.0
+    x = _latency_axis(rows, left + 8, right - 8)
+    y = _dice_axis(rows, bottom - 6, top + 6)
+    points = [_point(row, names[id(row)], x, y) for row in rows]
+    _spread_labels(points, top, bottom, right + 22)
+    best = sorted((point["x"], point["y"]) for point, row in zip(points, rows, strict=True) if row["on_frontier"])
+    return {
+        "width": width, "height": round(height), "left": left, "right": right, "top": top, "bottom": bottom,
+        "log": x.log,
+        "x_ticks": [(x(value), f"{value:g}") for value in x.ticks(6 if width > 500 else 4)],
+        "y_ticks": [(y(value), f"{value:.{y.decimals(6)}f}") for value in y.ticks(6)],
+        "points": points,
+        "frontier": _stairs(best, right),
+        "alt": "; ".join(point["told"] for point in points),
+    }  # fmt: skip
+
+
+def reliability(rows: Sequence[Row], side: int = 340) -> Marks:
+    """Confidence against accuracy of at most two rows, a point a bin; its area is the number of slices."""
+    left, right, top, bottom = 56.0, side - 10.0, 10.0, side - 40.0
+    x, y = Axis(0.0, 1.0, left, right), Axis(0.0, 1.0, bottom, top)
+    most = max(one["slices"] for row in rows for one in row["reliability"]["bins"])
+    series = []
+    for row in rows:
+        filled = [one for one in row["reliability"]["bins"] if one["slices"]]
+        series.append(
+            [
+                {
+                    "x": x(one["confidence"]),
+                    "y": y(one["accuracy"]),
+                    "r": round(2.0 + 7.0 * math.sqrt(one["slices"] / most), 1),
+                }
+                for one in filled
+            ]
+        )
+    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    return {
+        "side": side, "left": left, "right": right, "top": top, "bottom": bottom, "series": series,
+        "x_ticks": [(x(value), f"{value:g}") for value in ticks],
+        "y_ticks": [(y(value), f"{value:g}") for value in ticks],
+    }  # fmt: skip
+
+
+def forest(comparisons: Sequence[Mapping[str, Any]]) -> list[Marks | None]:
+    """For each comparison the interval, the drop and the margin on one axis in points; None where it is not judged."""
+    axis = Axis(*forest_ends(comparisons), 6.0, FOREST_PX - 6.0)
+    return [_interval(one, axis) if one["margin"] is not None else None for one in comparisons]
+
+
+def forest_ends(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Both ends of the axis of `forest`, fractions of 1."""
+    largest = max((one["margin"] for one in comparisons if one["margin"]), default=0.01)
+    return FOREST_MARGINS[0] * largest, FOREST_MARGINS[1] * largest
+
+
+def _interval(one: Mapping[str, Any], axis: Axis) -> Marks:
+    # An end that is not known may be anywhere.
+    low, high = (-math.inf if one["low"] is None else one["low"], math.inf if one["high"] is None else one["high"])
+    return {
+        "low": axis(low), "high": axis(high), "margin": axis(one["margin"]), "zero": axis(0.0),
+        "drop": axis(one["drop"]) if axis.low <= one["drop"] <= axis.high else None,
+        "beyond": [axis.start if low < axis.low else None, axis.end if high > axis.high else None],
+    }  # fmt: skip
+
+
+def _names(rows: Sequence[Row]) -> dict[int, str]:
+    """A label for each row, by identity: the bundle without the run's name, and the threads where they differ."""
+    prefix = shared_prefix([row["bundle"] for row in rows])
+    several = len({row["threads"] for row in rows}) > 1
+    return {
+        id(row): row["bundle"].removeprefix(prefix) + (f", {row['threads']} thr" if several else "") for row in rows
+    }
+
+
+def _fitting(name: str, width: float) -> str:
+    """A label that leaves half of the width to the plot; three dots stand for what is cut out of the middle."""
+    most = int((width / 2 - LABEL_ROOM_PX) / CHARACTER_PX)
+    return name if len(name) <= most else f"{name[: most // 3]}...{name[len(name) - (most - most // 3 - 3) :]}"
+
+
+def _latency_axis(rows: Sequence[Row], start: float, end: float) -> Axis:
+    values = [value for row in rows for key in ("p25", "p50", "p90") if (value := row["latency_ms"][key])]
+    low, high = min(values), max(values)
+    return Axis(low / 1.15, high * 1.15, start, end, log=high / low >= LOG_FROM)
+
+
+def _dice_axis(rows: Sequence[Row], start: float, end: float) -> Axis:
+    values = [value for row in rows for key in ("dice_low", "dice", "dice_high") if (value := row[key]) is not None]
+    room = max(0.01, 0.05 * (max(values) - min(values)))
+    return Axis(max(0.0, min(values) - room), min(1.0, max(values) + room), start, end)
+
+
+def _point(row: Row, name: str, x: Axis, y: Axis) -> Marks:
+    latency = row["latency_ms"]
+    span = [latency[key] if latency[key] is not None else latency["p50"] for key in ("p25", "p90")]
+    ends = [row["dice"] if row[key] is None else row[key] for key in ("dice_low", "dice_high")]
+    return {
+        "label": name,
+        "told": f"{row['bundle']}: {milliseconds(latency['p50'])} ms, Dice {row['dice']:.4f}",
+        "x": x(latency["p50"]),
+        "y": y(row["dice"]),
+        "span": [x(value) for value in span],
+        "ends": [y(value) for value in ends],
+        "int8": row["precision"] in INT8,
+        "on_frontier": row["on_frontier"],
+    }
+
+
+def _spread_labels(points: list[Marks], top: float, bottom: float, left: float) -> None:
+    """Give each point the place of its label: as near to its height as the lines allow, top to bottom."""
+    ordered = sorted(points, key=lambda point: (point["y"], -point["x"]))
+    floor = top + LINE_PX / 2
+    for place, point in enumerate(ordered):
+        # Room for the labels that are still to come.
+        latest = bottom - LINE_PX * (len(ordered) - place - 1)
+        floor = max(floor, min(point["y"], latest))
+        point["label_x"], point["label_y"] = left, round(floor, 1)
+        floor += LINE_PX
+
+
+def _stairs(points: Sequence[tuple[float, float]], right: float) -> str:
+    """The frontier as an SVG path: a step at each row on it."""
+    if not points:
+        return ""
+    path = f"M{points[0][0]} {points[0][1]}"
+    for (_, y), (x, higher) in pairwise(points):
+        path += f"L{x} {y}L{x} {higher}"
+    return f"{path}L{right} {points[-1][1]}"
+
+
+def _straight_ticks(low: float, high: float, most: int) -> list[float]:
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first = math.ceil(low / step)
+    return [round(place * step, 10) for place in range(first, math.floor(high / step) + 1)]
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        found = [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]
+        if len(found) <= most:
+            return found
+    return found[:: -(-len(found) // most)]

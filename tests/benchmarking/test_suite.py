@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgebrain.benchmarking.suite import Suite, load_suite
+from edgebrain.errors import BadSuite
+
+SHIPPED = Path(__file__).parents[2] / "benchmarks"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_default_suite_is_what_is_used_without_one() -> None:
+    shipped = load_suite(SHIPPED / "default.toml")
+    assert (shipped.name, shipped.margins, shipped.sampling) == ("default", Suite().margins, Suite().sampling)
+    assert shipped.as_json()["sha256"] == Suite().as_json()["sha256"]
+
+
+def test_every_shipped_suite_can_be_read() -> None:
+    assert [load_suite(path).name for path in sorted(SHIPPED.glob("*.toml"))] == ["default", "small"]
+
+
+def test_what_is_left_out_has_its_usual_value_and_the_name_is_the_files(tmp_path: Path) -> None:
+    suite = load_suite(written(tmp_path, "[margins]\ndice = 0.02\n"))
+    assert suite.name == "mine" and suite.margins.dice == 0.02 and suite.margins.accuracy == 0.005
+    assert suite.source == str(tmp_path / "mine.toml")
+
+
+def test_max_dice_drop_is_another_margin_and_leaves_its_trace() -> None:
+    suite = Suite().with_dice_margin(0.01)
+    assert suite.margins.dice == 0.01 and suite.margins.accuracy == Suite().margins.accuracy
+    assert "--max-dice-drop 0.01" in suite.source
+    assert suite.as_json()["sha256"] != Suite().as_json()["sha256"]
+
+
+@pytest.mark.parametrize("text", ["", 'name = "x"', "[margins]\n", "[sampling]\nseed = 1\n"])
+def test_a_suite_without_a_margin_is_none(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadSuite, match="declares no margin"):
+        load_suite(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("[margins]\ndise = 0.1\n", "unknown key 'margins.dise'", "did you mean dice?"),
+        ("[margin]\ndice = 0.1\n", "unknown key 'margin'", "did you mean margins?"),
+        ("[margins]\ndice = '1 %'\n", "must be of type float", ""),
+        ("[margins]\ndice = true\n", "must be of type float", ""),
+        ("[margins]\ndice = 0.6\n", "margins.dice = 0.6 is not between", ""),
+        ("[margins]\ndice = -0.1\n", "is not between", ""),
+        ("[margins]\ndice = nan\n", "is not between", ""),
+        ("margins = 1\n", "margins must be a table", ""),
+        ("name = 3\n[margins]\ndice = 0.1\n", "must be text", ""),
+        ("[margins]\ndice = 0.1\n[sampling]\nresamples = 10\n", "sampling.resamples = 10 is not between", ""),
+        ("[margins]\ndice = 0.1\n[sampling]\nresamples = 2000.5\n", "must be of type int", ""),
+        ("[margins]\ndice = 0.1\n[sampling]\nconfidence = 1\n", "is not between", ""),
+        ("[margins\n", "is not TOML", "default.toml"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, message: str, hint: str) -> None:
+    with pytest.raises(BadSuite) as caught:
+        load_suite(written(tmp_path, text))
+    assert str(tmp_path / "mine.toml") in caught.value.message
+    assert message in caught.value.message and hint in caught.value.hint
+
+
+def test_a_suite_that_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadSuite, match=r"none\.toml: cannot be read \(No such file"):
+        load_suite(tmp_path / "none.toml")
