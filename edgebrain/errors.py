@@ -21,6 +21,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── TargetFailed      a device that cannot be reached, lacks something or was lost: host and step
     ├── BadKit            an offline kit that is incomplete or damaged
     ├── NoWheels          no wheel for a device, or none that could be fetched
+    ├── BrokenPlugin      an installed package that extends edgebrain and cannot be used
     ├── CompilerFailed    a device's compiler that is not installed or refuses a model
     └── WorkerFailed      a measuring process that died or answered nonsense
 """
@@ -95,6 +96,10 @@ class GateRefused(EdgebrainError):
 
 class WorkerFailed(EdgebrainError):
     """A measuring process that died or answered nonsense."""
+
+
+class BrokenPlugin(EdgebrainError):
+    """An installed package that extends edgebrain and cannot be loaded, or brings a name twice."""
 
 
 class CompilerFailed(EdgebrainError):

@@ -5,19 +5,20 @@ Shipped recipes lie in `train/` and `quantize/` of a checkout and in `edgebrain/
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 from edgebrain.errors import BadRecipe
 from edgebrain.files import sha256_json
 from edgebrain.model.spec import UNetSpec
+from edgebrain.settings import Meta, from_builtins, near_spellings, read_toml
 
 KINDS = ("train", "quantize")
 AUTO = "auto"
+EXPORTED = ("tflite", "openvino", "onnx")
+# A side of the split; more than half for one side leaves too little to learn from.
+Share = Annotated[float, Meta(ge=0.01, le=0.5)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class ModelPart:
 class PhantomPart:
     """The built-in phantom set, used when no --data is given."""
 
-    count: int = 600
+    count: Annotated[int, Meta(ge=24, le=10_000_000)] = 600
     seed: int = 0
 
 
@@ -47,8 +48,8 @@ class PhantomPart:
 class SplitPart:
     """Shares of validation and test; whole groups are dealt."""
 
-    validation: float = 0.15
-    test: float = 0.15
+    validation: Share = 0.15
+    test: Share = 0.15
     seed: int = 0
 
 
@@ -59,14 +60,14 @@ class TrainPart:
     better validation score before training stops. class_weight: weight of the class loss beside the Dice loss.
     mask_cross_entropy: weight of the pixels' cross-entropy beside it, 0 for the Dice loss alone."""
 
-    epochs: int = 50
-    batch: int = 16
-    learning_rate: float = 5e-4
-    schedule: str = "cosine"
+    epochs: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    batch: Annotated[int, Meta(ge=1, le=4096)] = 16
+    learning_rate: Annotated[float, Meta(ge=1e-8, le=1.0)] = 5e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
     patience: int = 12
     class_weight: float = 1.0
     mask_cross_entropy: float = 0.0
-    precision: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
 
 
@@ -107,19 +108,19 @@ class CompressPart:
     the fewest with which a model that the gate refuses passes it; empty for none. check: a device for which the
     written operators are judged afterwards, `coral`; empty for none."""
 
-    precision: str = "int8"
-    formats: tuple[str, ...] = ("tflite", "openvino", "onnx")
-    prune: float = 0.0
+    precision: Literal["int8", "fp16"] = "int8"
+    formats: Annotated[tuple[str, ...], Meta(min_length=1)] = ("tflite", "openvino", "onnx")
+    prune: Annotated[float, Meta(ge=0.0, le=0.9)] = 0.0
     qat: bool = False
     keep_float: str = ""
-    check: str = ""
+    check: Literal["", "coral"] = ""
 
 
 @dataclass(frozen=True)
 class CalibrationPart:
     """slices: how many training images the observers are given. split: only `train` is allowed."""
 
-    slices: int = 128
+    slices: Annotated[int, Meta(ge=8, le=100_000)] = 128
     split: str = "train"
     seed: int = 0
 
@@ -169,15 +170,15 @@ Recipe = TypeVar("Recipe", TrainRecipe, QuantizeRecipe)
 def load_train_recipe(name: str) -> TrainRecipe:
     """The training recipe with this name, or in this TOML file. Raises BadRecipe."""
     path = find_recipe("train", name)
-    recipe = _checked(TrainRecipe, _parse(path), str(path))
-    _check_train(recipe, path)
+    recipe = _load(TrainRecipe, path)
+    recipe.model.spec()
     return recipe
 
 
 def load_quantize_recipe(name: str) -> QuantizeRecipe:
     """The compression recipe with this name, or in this TOML file. Raises BadRecipe."""
     path = find_recipe("quantize", name)
-    recipe = _checked(QuantizeRecipe, _parse(path), str(path))
+    recipe = _load(QuantizeRecipe, path)
     check_quantize(recipe, str(path))
     return recipe
 
@@ -195,7 +196,9 @@ def find_recipe(kind: str, name: str) -> Path:
         return Path(name)
     shipped = shipped_recipes(kind)
     if name not in shipped:
-        raise BadRecipe(f"{kind} recipe {name!r} is not known", f"{_nearest(name, shipped)}; or pass a .toml file")
+        raise BadRecipe(
+            f"{kind} recipe {name!r} is not known", f"{near_spellings(name, shipped)}; or pass a .toml file"
+        )
     return shipped[name]
 
 
@@ -205,26 +208,12 @@ def replaced(recipe: Recipe, part: str, **values: Any) -> Recipe:
     return replace(recipe, **{part: replace(getattr(recipe, part), **given)})  # type: ignore[arg-type]
 
 
-def as_toml(recipe: TrainRecipe | QuantizeRecipe) -> str:
-    """A recipe as TOML text with every value written out."""
-    lines = [f'name = "{recipe.name}"']
-    for part in fields(recipe):
-        value = getattr(recipe, part.name)
-        if is_dataclass(value):
-            lines += ["", f"[{part.name}]"]
-            lines += [f"{f.name} = {_toml_value(getattr(value, f.name))}" for f in fields(value)]
-    return "\n".join(lines) + "\n"
-
-
 def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
     """Raises BadRecipe where a value makes no sense; `source` is the file or option it came from."""
     compress, calibration = recipe.compress, recipe.calibration
-    _one_of(source, "compress.precision", compress.precision, ("int8", "fp16"))
     for name in compress.formats:
-        _one_of(source, "compress.formats", name, ("tflite", "openvino", "onnx"))
-    _one_of(source, "compress.check", compress.check, ("", "coral"))
-    _within(source, "compress.prune", compress.prune, 0.0, 0.9)
-    _within(source, "calibration.slices", calibration.slices, 8, 100_000)
+        if name not in EXPORTED:
+            raise BadRecipe(f"{source}: compress.formats = {name!r} is not known", near_spellings(name, EXPORTED))
     if calibration.split != "train":
         raise BadRecipe(
             f"{source}: calibration.split = {calibration.split!r}; images that score the model must not shape it",
@@ -242,84 +231,12 @@ def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
         )
 
 
-def _check_train(recipe: TrainRecipe, path: Path) -> None:
-    source = str(path)
-    _one_of(source, "train.precision", recipe.train.precision, ("auto", "float32", "bfloat16"))
-    _one_of(source, "train.schedule", recipe.train.schedule, ("cosine", "constant"))
-    _within(source, "train.epochs", recipe.train.epochs, 1, 10_000)
-    _within(source, "train.batch", recipe.train.batch, 1, 4096)
-    _within(source, "train.learning_rate", recipe.train.learning_rate, 1e-8, 1.0)
-    _within(source, "split.validation", recipe.split.validation, 0.01, 0.5)
-    _within(source, "split.test", recipe.split.test, 0.01, 0.5)
-    _within(source, "phantom.count", recipe.phantom.count, 24, 10_000_000)
-    recipe.model.spec()
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise BadRecipe(f"{path}: cannot be read ({problem.strerror})") from problem
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise BadRecipe(
-            f"{path}: is not TOML ({problem})", "copy a fresh one with `edgebrain recipes copy NAME`"
-        ) from problem
-
-
-def _checked(kind: type[Any], values: Mapping[str, Any], source: str, place: str = "") -> Any:
-    """A dataclass filled from a table: unknown keys and wrong types are refused, missing keys take their default."""
-    known = {f.name for f in fields(kind)}
-    for key in values:
-        if key not in known:
-            raise BadRecipe(f"{source}: unknown key {place + key!r}", _nearest(key, known))
-    if kind in (TrainRecipe, QuantizeRecipe) and "name" not in values:
-        values = {"name": Path(source).stem, **values}
-    types = get_type_hints(kind)
-    return kind(**{key: _typed(types[key], value, source, place + key) for key, value in values.items()})
-
-
-def _typed(wanted: Any, value: Any, source: str, key: str) -> Any:
-    if is_dataclass(wanted):
-        if not isinstance(value, dict):
-            raise BadRecipe(f"{source}: {key} must be a table", f"write [{key}] and its keys below")
-        return _checked(wanted, value, source, f"{key}.")  # type: ignore[arg-type]
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted == tuple[str, ...]:
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise BadRecipe(f"{source}: {key} must be a list of names", f'for example {key.split(".")[-1]} = ["tflite"]')
-    # bool is an int in Python: `epochs = true` must not mean one epoch.
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise BadRecipe(f"{source}: {key} = {value!r} must be of type {wanted.__name__}")
-    return value
+def _load(kind: type[Recipe], path: Path) -> Recipe:
+    """The recipe in a file; its name is the file's where it gives none."""
+    values = {"name": path.stem, **read_toml(path, BadRecipe, "copy a fresh one with `edgebrain recipes copy NAME`")}
+    return from_builtins(values, kind, str(path), BadRecipe)
 
 
 def _recipe_folder(kind: str) -> Path:
     installed = Path(__file__).parent / "recipes" / kind
     return installed if installed.is_dir() else Path(__file__).parents[1] / kind
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
-
-
-def _one_of(source: str, key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadRecipe(f"{source}: {key} = {value!r} is not known", _nearest(value, known))
-
-
-def _within(source: str, key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise BadRecipe(f"{source}: {key} = {value} is not between {low} and {high}")
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    return repr(value)

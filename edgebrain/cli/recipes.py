@@ -35,7 +35,8 @@ def copy(
     Example: edgebrain recipes copy brisc-unet128-s --out mine.toml
     """
     from edgebrain.files import refuse_to_overwrite, write_text
-    from edgebrain.recipe import as_toml, find_recipe, load_quantize_recipe, load_train_recipe, shipped_recipes
+    from edgebrain.recipe import find_recipe, load_quantize_recipe, load_train_recipe, shipped_recipes
+    from edgebrain.settings import as_toml
 
     target = out or Path(f"{name}.toml")
     refuse_to_overwrite(target, force)

@@ -90,7 +90,7 @@ def named_layers(recipe: QuantizeRecipe, spec: UNetSpec) -> list[str]:
 def variant_name(recipe: QuantizeRecipe) -> str:
     """int8, int8-qat, int8-prune50, fp16 ...: what stands behind the format in a bundle's name."""
     compress = recipe.compress
-    parts = [compress.precision]
+    parts: list[str] = [compress.precision]
     if compress.prune:
         parts.append(f"prune{round(compress.prune * 100)}")
     if compress.qat:

@@ -24,8 +24,9 @@ from edgebrain.errors import BadData, BadRun
 from edgebrain.evaluation import metrics
 from edgebrain.files import whole_folder, write_bytes, write_json, write_text
 from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer, weights_bytes
-from edgebrain.recipe import TrainPart, TrainRecipe, as_toml, load_train_recipe
+from edgebrain.recipe import TrainPart, TrainRecipe, load_train_recipe
 from edgebrain.runs import read_run
+from edgebrain.settings import as_toml
 from edgebrain.training.batches import Batches
 from edgebrain.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from edgebrain.training.curves import draw_curves

@@ -344,7 +344,7 @@ def test_quantization_aware_training_gives_a_full_integer_file(quantized: Quanti
 @pytest.mark.slow
 def test_another_process_writes_the_same_bytes(quantized: Quantized, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
-    from edgebrain.recipe import as_toml
+    from edgebrain.settings import as_toml
 
     recipe.write_text(as_toml(RECIPE))
     written = []

@@ -1,0 +1,12 @@
+"""How long work says how far it is: one callback, the same for training, packing, scoring and timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many steps are done, and how many there are in all."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """The default callback: ignores every step."""
