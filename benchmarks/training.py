@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebrain.cli.keras_backend import import_keras
+from edgebrain.api.keras_backend import import_keras
 from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.model.spec import UNetSpec

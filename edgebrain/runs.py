@@ -23,19 +23,20 @@ from edgebrain.files import read_json
 
 RUNS = Path("runs")
 RUN_FILE = "run.json"
+# Written when training has ended.
+FINISHED = "float/manifest.json"
 
 
-def newest_run(root: Path = RUNS, finished: bool = True) -> Path:
-    """The run that was written to last. Raises BadRun where there is none."""
-    runs = [entry.parent for entry in root.glob(f"*/{RUN_FILE}")]
-    if finished:
-        runs = [run for run in runs if (run / "float" / "manifest.json").is_file()]
-    if not runs:
-        raise BadRun(
-            f"{root.resolve()}: holds no {'finished ' if finished else ''}run",
-            "type `edgebrain train` first, or name a run",
-        )
-    return max(runs, key=lambda run: (run / RUN_FILE).stat().st_mtime)
+def newest_run(root: Path = RUNS) -> Path:
+    """The run whose training ended last. Raises BadRun where no run is finished."""
+    ended = {path.parents[1]: path.stat().st_mtime_ns for path in root.glob(f"*/{FINISHED}")}
+    finished = [run for run in ended if (run / RUN_FILE).is_file()]
+    if not finished:
+        started = any(root.glob(f"*/{RUN_FILE}"))
+        finish = "finish one with `edgebrain train --resume RUN`"
+        start = "type `edgebrain train` first, or name a run"
+        raise BadRun(f"{root.resolve()}: holds no finished run", finish if started else start)
+    return max(finished, key=ended.__getitem__)
 
 
 def run_of(bundle: Path) -> Path | None:

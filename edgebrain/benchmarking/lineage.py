@@ -6,20 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebrain.bundle import MANIFEST, Bundle, find_bundles, open_bundle
+from edgebrain.bundle import Bundle, find_bundles, open_bundle
 from edgebrain.errors import BadBundle
 from edgebrain.runs import run_of
 from edgebrain.runtime.engines import READERS, installed
-
-
-def bundles_at(path: Path) -> list[Path]:
-    """The bundle at a path, or every bundle below it. Raises BadBundle: there is none."""
-    if (path / MANIFEST).is_file():
-        return [path]
-    found = find_bundles(path)
-    if not found:
-        raise BadBundle(f"{path}: is not a bundle and holds none", "pass a bundle or a run with bundles")
-    return found
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
+from edgebrain.cli.options import (
+    STDOUT,
+    AllowRejected,
+    Data,
+    Force,
+    JsonFile,
+    refuse_early,
+    say_default,
+    write_json_file,
+)
+
 
 def bench(
     context: typer.Context,
     bundles: Annotated[
-        list[Path] | None, typer.Argument(help="Bundles or runs; else all of the newest run.", metavar="BUNDLE")
+        list[Path] | None,
+        typer.Argument(help="Bundles or runs; else all of the newest finished run.", metavar="BUNDLE"),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -21,7 +33,7 @@ def bench(
     threads: Annotated[
         str | None, typer.Option(help="Thread counts, such as 1,2; else the target file's, or 1.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder; else the run's own.")] = None,
+    data: Data = None,
     split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
     queries: Annotated[int, typer.Option(min=7, help="Timed queries of each row; p90 needs 64, p99 662.")] = 704,
     max_images: Annotated[int | None, typer.Option(min=1, help="Score so many slices only, evenly spread.")] = None,
@@ -31,11 +43,9 @@ def bench(
     max_dice_drop: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Margin of the mean Dice instead; 0.01 is one point.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; - for stdout.")] = None,
-    allow_rejected: Annotated[
-        bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
+    json_file: JsonFile = None,
+    allow_rejected: AllowRejected = False,
+    force: Force = False,
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on with the bench of this report, which lost a target; the whole one replaces it."),
@@ -48,43 +58,35 @@ def bench(
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
-    from edgebrain.benchmarking.resume import Asked, asked_again, refuse_other_slices
-    from edgebrain.benchmarking.run import run_bench
-    from edgebrain.benchmarking.schema import read_report
-    from edgebrain.benchmarking.slices import choose_slices, content_sha256
-    from edgebrain.bundle import open_bundle
+    from edgebrain.api.benchmark import bench as measure
+    from edgebrain.api.benchmark import declared_suite, resume_bench
     from edgebrain.cli.progress import Bars
-    from edgebrain.files import refuse_to_overwrite
-    from edgebrain.runs import run_of
+    from edgebrain.reporting.table import show
+    from edgebrain.runs import newest_run
 
-    if json_file is not None and json_file not in (Path("-"), resume):
-        refuse_to_overwrite(json_file, force)
-    earlier = None
+    if json_file != resume:
+        refuse_early(json_file, force)
+
+    def on_report(report: dict[str, Any]) -> None:
+        if json_file != STDOUT:
+            show(report)
+
     if resume is not None:
         _refuse_beside_resume(context)
-        earlier, json_file = read_report(resume), json_file or resume
-        asked = asked_again(earlier, str(resume))
+        with Bars() as bars:
+            report = resume_bench(resume, progress=bars.show, notify=bars.say, on_report=on_report)
     else:
-        declared = _suite(suite, max_dice_drop)
-        asked = Asked(
-            _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared,
-            allow_rejected,
-        )  # fmt: skip
-    run = run_of(asked.bundles[0])
-    opened = [open_bundle(path) for path in asked.bundles]
-    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
-    if facts["left_out"]:
-        print(facts["left_out"], file=sys.stderr)
-    facts["content_sha256"] = content_sha256(records)
-    if earlier is not None:
-        refuse_other_slices(earlier, facts, str(resume))
-    with Bars() as bars:
-        report = run_bench(
-            asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, bars.show, earlier
-        )
-    _hand_out(report, run, json_file, resume)
-    _tell_failures(report)
-    _exit_code(report, asked.suite.declared)
+        counts, declared = _counts(threads), declared_suite(suite, max_dice_drop)
+        named = bundles or [newest_run()]
+        say_default("run", bundles[0] if bundles else None, named[0])
+        with Bars() as bars:
+            report = measure(
+                named, target=target or ["cpu"], threads=counts, data=data, split=split, queries=queries,
+                max_images=max_images, suite=declared, allow_rejected=allow_rejected,
+                progress=bars.show, notify=bars.say, on_report=on_report,
+            )  # fmt: skip
+    write_json_file(report, json_file)
+    _exit_code(report)
 
 
 def _refuse_beside_resume(context: typer.Context) -> None:
@@ -93,25 +95,6 @@ def _refuse_beside_resume(context: typer.Context) -> None:
     # By name: Typer brings a click of its own, or takes the one that is installed.
     if any(getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" for name in names):
         raise typer.BadParameter("asks as the report's bench did; give --json at most beside it", param_hint="--resume")
-
-
-def _suite(path: Path | None, max_dice_drop: float | None) -> Any:
-    """The margins: of the file, or the usual ones; another Dice margin where it was given. Read before measuring."""
-    from edgebrain.benchmarking.suite import Suite, load_suite
-
-    declared = Suite() if path is None else load_suite(path)
-    return declared if max_dice_drop is None else declared.with_dice_margin(max_dice_drop)
-
-
-def _bundles(named: list[Path]) -> list[Path]:
-    """The bundles named, those in the folders named, or those of the newest run, which is then told on stderr."""
-    from edgebrain.benchmarking.lineage import bundles_at
-    from edgebrain.runs import newest_run
-
-    if not named:
-        named = [newest_run()]
-        print(f"run: {named[0]}", file=sys.stderr)
-    return [bundle for path in named for bundle in bundles_at(path)]
 
 
 def _counts(text: str | None) -> list[int]:
@@ -127,40 +110,16 @@ def _counts(text: str | None) -> list[int]:
     return counts
 
 
-def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None, resumed: Path | None) -> None:
-    """Print the report, and keep it in the run folder, beside those of earlier benches, and where --json says."""
-    from edgebrain.files import canonical_json, claim_file, write_json, write_text
-    from edgebrain.reporting.table import as_markdown, show
+def _exit_code(report: dict[str, Any]) -> None:
+    """Exit 1 where a target was lost; 3 where a bundle fails, or where a margin was given and cannot be tested."""
+    from edgebrain.benchmarking.judge import failed, unjudged
+    from edgebrain.benchmarking.suite import BUILT_IN
 
-    # Printed first: where a disk is full, the figures of a long measurement are not lost.
-    to_stdout = json_file == Path("-")
-    if to_stdout:
-        print(canonical_json(report), end="")
-    else:
-        show(report)
-    if run is not None:
-        kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
-        write_json(kept, report)
-        write_text(kept.with_suffix(".md"), as_markdown(report))
-        print(f"report: {kept.with_suffix('.md')}", file=sys.stderr)
-    if json_file is not None and not to_stdout:
-        write_json(json_file, report)
-        print(f"report: {json_file}", file=sys.stderr)
-
-
-def _tell_failures(report: dict[str, Any]) -> None:
-    """Exit 1 where a target was not there or was lost, after the others' results were handed out."""
     for failure in report["failures"]:
         print(f"Error: {failure['message']}", f"  {failure['hint']}", sep="\n", file=sys.stderr)
     if report["failures"]:
         raise typer.Exit(1)
-
-
-def _exit_code(report: dict[str, Any], declared: bool) -> None:
-    """Exit 3 where a bundle fails, or where a margin was asked for and cannot be tested."""
-    from edgebrain.benchmarking.judge import failed, unjudged
-
-    missing = unjudged(report) if declared else []
+    missing = unjudged(report) if report["suite"]["source"] != BUILT_IN else []
     for name in missing:
         print(f"Failed: {name}: its float parent is not here, so its drop is not known", file=sys.stderr)
     if failed(report) or missing:

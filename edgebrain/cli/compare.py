@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from edgebrain.cli.options import STDOUT, Force, JsonFile, refuse_early, write_json_file
+
 
 def compare(
     first: Annotated[Path, typer.Argument(help="Report of `edgebrain bench --json`.", metavar="A.json")],
     second: Annotated[Path, typer.Argument(help="A later one.", metavar="B.json")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings there; - for stdout.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file that --json names.")] = False,
+    json_file: JsonFile = None,
+    force: Force = False,
 ) -> None:
     """Say what became slower or faster from one bench report to another, and what is no difference.
 
@@ -20,17 +22,11 @@ def compare(
 
     Example: edgebrain compare before.json after.json
     """
-    from edgebrain.benchmarking.compare import compare_reports
-    from edgebrain.benchmarking.schema import read_report
-    from edgebrain.files import canonical_json, refuse_to_overwrite, write_json
+    from edgebrain.api.benchmark import compare as compare_reports
     from edgebrain.reporting.compare import compare_text
 
-    if json_file is not None and json_file != Path("-"):
-        refuse_to_overwrite(json_file, force)
-    found = compare_reports(read_report(first), read_report(second), (str(first), str(second)))
-    if json_file == Path("-"):
-        print(canonical_json(found), end="")
-        return
-    print(compare_text(found))
-    if json_file is not None:
-        write_json(json_file, found)
+    refuse_early(json_file, force)
+    found = compare_reports(first, second)
+    if json_file != STDOUT:
+        print(compare_text(found))
+    write_json_file(found, json_file)

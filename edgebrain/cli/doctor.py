@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
-from typing import Annotated
 
-import typer
+from edgebrain.cli.options import STDOUT, Force, JsonFile, refuse_early, write_json_file
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(json_file: JsonFile = None, force: Force = False) -> None:
     """What is installed and works, what each missing extra would add, which targets can run here.
 
     Everything that is installed is imported, and each engine computes one operator, in a process of its own.
@@ -21,6 +19,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from edgebrain.runtime.doctor import diagnose
     from edgebrain.runtime.engines.libedgetpu import coral_lacks
 
+    refuse_early(json_file, force)
     # A GPU shows itself only to an engine with a model, so that the bench is who says what is missing.
     lacking = {"gpu": "not looked for; edgebrain bench --target gpu says what is missing"}
     coral = coral_lacks()
@@ -28,4 +27,6 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     with Bars() as bars:
         show = partial(bars.show, "trying what is installed")
         findings = diagnose(["cpu"] if coral else ["cpu", "coral"], lacking, show)
-    print(json.dumps(findings, indent=1) if as_json else as_text(findings))
+    if json_file != STDOUT:
+        print(as_text(findings))
+    write_json_file(findings, json_file)

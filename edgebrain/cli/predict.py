@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgebrain.cli.bundles import chosen_bundle
-from edgebrain.runtime.report import report_outcome
-
-if TYPE_CHECKING:
-    from edgebrain.runtime.results import Existing
-    from edgebrain.runtime.session import Session
-    from edgebrain.runtime.watch import WatchSettings
+from edgebrain.api.defaults import chosen_bundle
+from edgebrain.cli.options import STDOUT, Engine, Force, JsonFile, Threads, refuse_early, say_default, write_json_file
 
 # Into a pipe or a journal at once, not when a buffer is full.
 _now = partial(print, flush=True)
@@ -30,12 +24,13 @@ def predict(
     watch: Annotated[
         Path | None, typer.Option(help="A folder instead: answer every slice that lands in it, until Ctrl-C.")
     ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Bundle or run folder; else the newest run.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle or run folder; else the newest finished run.")] = None,
     pixel_mm: Annotated[float | None, typer.Option(help="Side of a pixel in mm, for areas in cm2.")] = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; else the next free predictions-N.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Interpreter; else the first installed that reads it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a picture.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is in the output folder.")] = False,
+    engine: Engine = None,
+    threads: Threads = 1,
+    json_file: JsonFile = None,
+    force: Force = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in --out: skip what has an answer there.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="With --watch: its sub-folders too.")] = False,
     settle: Annotated[
@@ -46,43 +41,60 @@ def predict(
 
     Example: edgebrain predict slices/ --pixel-mm 0.5
     """
-    from edgebrain.runtime.predict import predict_files
-    from edgebrain.runtime.session import open_session
-    from edgebrain.runtime.watch import WatchSettings
+    from edgebrain.api.prediction import predict as predict_pictures
+    from edgebrain.runtime.report import report_outcome
 
     if (watch is None) == (not images):
         raise typer.BadParameter("name pictures, or a folder with --watch")
     if resume and (force or out is None):
         raise typer.BadParameter("--resume goes on with what is in --out, and replaces nothing: no --force beside it")
-    session = open_session(chosen_bundle(bundle), engine)
+    # With --resume the file of the answers is brought up to date, as the table is.
+    refuse_early(json_file, force or resume)
+    chosen = chosen_bundle(bundle)
+    say_default("bundle", bundle, chosen)
     if watch is not None:
-        _watch(session, watch, out, pixel_mm, WatchSettings(settle_s=settle, recursive=recursive))
+        _watch(watch, out, chosen, pixel_mm, engine, threads, recursive, settle)
         return
     assert images is not None
     several = len(images) > 1 or images[0].is_dir()
-    existing: Existing = "replace" if force else "continue" if resume else "refuse"
-    with _bar() if several else nullcontext() as show:
-        outcome = predict_files(session, images, out, pixel_mm, existing, show)
-    report_outcome(outcome, as_json)
+    with _Bars() if several else nullcontext() as bars:
+        options = {} if bars is None else {"progress": bars.show}
+        outcome = predict_pictures(
+            images, chosen, out=out, pixel_mm=pixel_mm, engine=engine, threads=threads, force=force, resume=resume,
+            **options,
+        )  # fmt: skip
+    report_outcome(outcome, json_file == STDOUT)
+    if json_file != STDOUT:
+        write_json_file(outcome.entries, json_file)
     if outcome.failures:
         raise typer.Exit(1)
 
 
-def _watch(session: Session, folder: Path, out: Path | None, pixel_mm: float | None, settings: WatchSettings) -> None:
-    from edgebrain.runtime.watch import until_told_to_stop, watch
+def _watch(
+    folder: Path,
+    out: Path | None,
+    bundle: Path,
+    pixel_mm: float | None,
+    engine: str | None,
+    threads: int,
+    recursive: bool,
+    settle_s: float,
+) -> None:
+    from edgebrain.api.prediction import watch
+    from edgebrain.runtime.watch import until_told_to_stop
 
     if out is None:
         raise typer.BadParameter("--watch needs --out: a restart must find its own table")
     with until_told_to_stop() as stop:
-        complain = partial(_now, file=sys.stderr)
-        done = watch(session, folder, out, pixel_mm, _now, complain, stop, settings)
+        done = watch(
+            folder, out, bundle, pixel_mm=pixel_mm, engine=engine, threads=threads, recursive=recursive,
+            settle_s=settle_s, say=_now, complain=partial(_now, file=sys.stderr), stop=stop,
+        )  # fmt: skip
     _now(f"{done} files done: {out}")
 
 
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _Bars() -> Any:
     # Rich is left out for a single picture: it would take as long to import as the prediction does.
     from edgebrain.cli.progress import Bars
 
-    with Bars() as bars:
-        yield lambda done, total: bars.show("pictures", done, total)
+    return Bars()

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from edgebrain.reporting.inputs import LeftOut, Source
+from edgebrain.cli.options import STDOUT, Force, JsonFile, say_default, write_json_file
 
 
 def report(
     named: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs, or files of `bench --json`; else the newest run.", metavar="RUN|JSON"),
+        typer.Argument(help="Runs, or files of `bench --json`; else the newest finished run.", metavar="RUN|JSON"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page; else report.html in the run.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Everything in it, as JSON.")] = None,
+    json_file: JsonFile = None,
     markdown: Annotated[Path | None, typer.Option(help="The same as Markdown.")] = None,
     junit: Annotated[Path | None, typer.Option(help="A test case a question, for CI.")] = None,
     model_card: Annotated[Path | None, typer.Option(help="A model card, to be filled in.")] = None,
     mlperf: Annotated[Path | None, typer.Option(help="MLPerf's summary fields; no submission.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder; else where the bench found it.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that a person may have written.")] = False,
+    data: Annotated[Path | None, typer.Option("--data", help="Data folder; else where the bench found it.")] = None,
+    force: Force = False,
 ) -> None:
     """Write one HTML page on a bench: verdict, plots, worst slices, layers, data, lineage.
 
@@ -34,46 +31,25 @@ def report(
 
     Example: edgebrain report runs/demo-1 --junit junit.xml
     """
+    from edgebrain.api.reports import report as write_report
     from edgebrain.cli.progress import Bars
-    from edgebrain.files import write_text
-    from edgebrain.reporting.build import gather
-    from edgebrain.reporting.exports import WRITERS
-    from edgebrain.reporting.inputs import read_sources
-    from edgebrain.reporting.overwrite import refuse_unless_ours
-
-    sources, left_out = read_sources(named or _newest())
-    asked = (out or _page(sources[0]), json_file, markdown, junit, model_card, mlperf)
-    wanted = {kind: path for kind, path in zip(WRITERS, asked, strict=True) if path is not None}
-    refuse_unless_ours(wanted.values(), force)
-    with Bars() as bars:
-        page = gather(sources, left_out, data, bars.show)
-    for kind, path in wanted.items():
-        write_text(path, WRITERS[kind](page))
-        print(f"wrote {path}")
-    _end(left_out)
-
-
-def _newest() -> list[Path]:
-    """The newest run, which is told on stderr."""
     from edgebrain.runs import newest_run
 
-    run = newest_run()
-    print(f"run: {run}", file=sys.stderr)
-    return [run]
-
-
-def _page(source: Source) -> Path:
-    """Beside the bench report: report.html for bench.json, report-2.html for bench-2.json; else after its name."""
-    path = source.path
-    stem = re.sub(r"^bench(?=(-\d+)?$)", "report", path.stem)
-    return path.with_name(f"{stem}.html")
-
-
-def _end(left_out: Sequence[LeftOut]) -> None:
-    """Exit 1 where something was left out, naming each."""
-    for one in left_out:
+    chosen = named or [newest_run()]
+    say_default("run", named[0] if named else None, chosen[0])
+    with Bars() as bars:
+        written = write_report(
+            chosen, out=out, json=None if json_file == STDOUT else json_file, markdown=markdown, junit=junit,
+            model_card=model_card, mlperf=mlperf, data=data, force=force, progress=bars.show,
+        )  # fmt: skip
+    if json_file == STDOUT:
+        write_json_file(written.page, json_file)
+    else:
+        for path in written.files:
+            print(f"wrote {path}")
+    for one in written.left_out:
         print(f"Error: left out: {one.problem.message}", file=sys.stderr)
         if one.problem.hint:
             print(f"  {one.problem.hint}", file=sys.stderr)
-    if left_out:
+    if written.left_out:
         raise typer.Exit(1)

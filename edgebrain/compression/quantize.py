@@ -6,7 +6,7 @@ Each format's float32 sibling is written too: a speed-up is only fair against th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,14 +42,17 @@ MIXED = "mixed"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one format: its bundle and the gate's verdict, or the error that stopped it. note: what stayed
-    float, why, and what it costs."""
+    """What became of one format: its bundle and the gate's verdict, or the error that stopped it.
+
+    note: what stayed float, why, and what it costs. device: what would run on the device that the recipe checks for.
+    """
 
     name: str
     bundle: Bundle | None
     verdict: Verdict | None
     error: EdgebrainError | None = None
     note: str = ""
+    device: Mapping[str, Any] | None = None
 
 
 def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[Outcome]:
@@ -58,11 +61,8 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
     A format that fails or is refused does not stop the others. Raises CannotWrite: a bundle is there already and
     `force` is not given.
     """
+    refuse_existing(recipe, out, force)
     variant = variant_name(recipe)
-    for name in recipe.compress.formats:
-        refuse_to_overwrite(out / f"{name}-{variant}", force)
-        if recipe.compress.keep_float:
-            refuse_to_overwrite(out / f"{name}-{variant}-{MIXED}", force)
     calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
     if calibration is not None:
         check_choice(calibration, run.pack, run.split)
@@ -79,6 +79,15 @@ def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress:
         with quiet():
             save_model(model, parent.input.shape[1], saved)
         return [outcome for name in recipe.compress.formats for outcome in task.both(name, saved)]
+
+
+def refuse_existing(recipe: QuantizeRecipe, out: Path, force: bool) -> None:
+    """Raises CannotWrite: a bundle that the recipe would write is there already and `force` is not given."""
+    variant = variant_name(recipe)
+    for name in recipe.compress.formats:
+        refuse_to_overwrite(out / f"{name}-{variant}", force)
+        if recipe.compress.keep_float:
+            refuse_to_overwrite(out / f"{name}-{variant}-{MIXED}", force)
 
 
 def named_layers(recipe: QuantizeRecipe, spec: UNetSpec) -> list[str]:

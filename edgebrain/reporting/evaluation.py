@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgebrain.data.masks import MaskEncoding
+
 COLUMNS = (
     ("slices", "slices", "d"),
     ("Dice", "dice", ".4f"),
@@ -18,7 +20,29 @@ COLUMNS = (
 
 
 def evaluation_text(report: Mapping[str, Any]) -> str:
-    """The report of `edgebrain evaluate --json` as lines of at most 80 columns."""
+    """The report of `edgebrain evaluate --json` in words: the slices, the figures, and what copying scores."""
+    facts = report["data"]
+    lines = [f"{report['bundle']} on {facts['path']}, {facts['split']} side ({facts['source']})"]
+    lines += [MaskEncoding.from_json(facts["mask_encoding"]).describe()]
+    lines += [facts["left_out"]] if facts["left_out"] else []
+    lines += [_table(report)]
+    lines += [] if report["copying"] is None else [copying_line(report["copying"])]
+    return "\n".join(lines)
+
+
+def copying_line(figures: Mapping[str, Any]) -> str:
+    """What copying the nearest training slice scores, as the line below a model's score."""
+    dice, accuracy = figure(figures["dice"]), figure(figures["accuracy"])
+    return f"copying the nearest training slice: Dice {dice}, class accuracy {accuracy}"
+
+
+def figure(value: float | None, decimals: int = 4) -> str:
+    """A figure with so many decimals; a hyphen where there is none."""
+    return _number(value, f".{decimals}f")
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    """The figures over all, by class and by plane, within 80 columns."""
     rows = [("all", report["summary"])]
     rows += [(name, report["by_class"][name]) for name in sorted(report["by_class"])]
     rows += [(name, report["by_plane"][name]) for name in sorted(report["by_plane"])]

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebrain.errors import EdgebrainError
+from edgebrain.files import refuse_to_overwrite, write_json
 from edgebrain.text import print_anything
 
 if TYPE_CHECKING:
     from edgebrain.runtime.results import Existing
     from edgebrain.runtime.session import Session
+
+
+STDOUT = Path("-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--out", type=Path, help="folder for masks, overlays, results.csv; else the next free predictions-N"
     )
-    predict.add_argument("--force", action="store_true", help="replace what is in the output folder")
     predict.add_argument("--resume", action="store_true", help="go on in --out: skip what has an answer there")
     predict.add_argument("--recursive", action="store_true", help="with --watch: its sub-folders too")
     predict.add_argument(
@@ -64,7 +67,8 @@ def _add_common(parser: argparse.ArgumentParser, images: str = "+") -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="bundle folder")
     parser.add_argument("--engine", help="interpreter; default: the first installed one that reads the bundle")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there; - for stdout")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -76,12 +80,15 @@ def _predict(options: argparse.Namespace) -> int:
         raise EdgebrainError("name pictures, or a folder with --watch", "see --help")
     if options.resume and (options.force or options.out is None):
         raise EdgebrainError("--resume goes on with what is in --out", "name --out, and leave out --force")
+    _refuse_early(options.json, options.force or options.resume)
     session = open_session(options.bundle, options.engine, options.threads)
     if options.watch is not None:
         return _watch(session, options)
     existing: Existing = "replace" if options.force else "continue" if options.resume else "refuse"
     outcome = predict_files(session, options.images, options.out, options.pixel_mm, existing)
-    report_outcome(outcome, options.json)
+    report_outcome(outcome, options.json == STDOUT)
+    if options.json is not None and options.json != STDOUT:
+        write_json(options.json, outcome.entries)
     return 1 if outcome.failures else 0
 
 
@@ -110,8 +117,11 @@ def _selftest(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from edgebrain.runtime.measure import measure_files
 
+    _refuse_early(options.json, options.force)
     report = measure_files(options.bundle, options.images, options.engine, options.threads, options.queries)
-    print(json.dumps(report, indent=1) if options.json else _sentence(report))
+    print(json.dumps(report, indent=1) if options.json == STDOUT else _sentence(report))
+    if options.json is not None and options.json != STDOUT:
+        write_json(options.json, report)
     return 0
 
 
@@ -120,6 +130,12 @@ def _worker(options: argparse.Namespace) -> int:
 
     serve()
     return 0
+
+
+def _refuse_early(json_file: Path | None, force: bool) -> None:
+    """Raises CannotWrite, before any work: the file that --json names is there."""
+    if json_file is not None and json_file != STDOUT:
+        refuse_to_overwrite(json_file, force)
 
 
 def _sentence(report: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from edgebrain.bundle import ROLES, Bundle, open_bundle
 from edgebrain.errors import BadBundle, BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.engines import Engine, open_engine
-from edgebrain.runtime.image import decode
+from edgebrain.runtime.image import decode, read_file
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_probabilities, to_probability, to_tensor
 
@@ -82,12 +83,28 @@ class Session:
         """What really runs: engine, version, device, precision, delegate or provider, threads."""
         return self.engine.describe()
 
-    def predict(self, image: np.ndarray, witness: Witness = _no_witness) -> Prediction:
+    def predict(self, image: np.ndarray | str | os.PathLike[str] | bytes, witness: Witness = _no_witness) -> Prediction:
         """Mark and classify one slice.
 
-        Args: image: (H, W) uint8, any size. witness: told each step as it is done, up to the one that fails.
-        Raises BadImage: another shape or dtype. BadBundle: the model answers NaN, infinity or no probabilities.
+        Args:
+            image: The slice: an array, (H, W) uint8, any size; a file's path; or the bytes of a PNG, JPEG or TIFF file.
+            witness: Called with the name and the result of each step, up to the one that fails.
+
+        Returns:
+            Mask and class; its stages include `decode` where the slice came as a file.
+
+        Raises:
+            BadImage: An array of another shape or dtype, or a file that cannot be used.
+            BadBundle: The model answers NaN, infinity or no probabilities.
+            TypeError: The slice is none of these.
         """
+        if isinstance(image, (str, os.PathLike)):
+            path = Path(image)
+            return self.predict_file(read_file(path, str(path))[0], str(path), witness)[1]
+        if isinstance(image, (bytes, bytearray, memoryview)):
+            return self.predict_file(bytes(image), "the slice", witness)[1]
+        if not isinstance(image, np.ndarray):
+            raise TypeError(f"image: expected an array, a path or bytes, got {type(image).__name__}")
         _refuse_unless_slice(image)
         start = time.perf_counter_ns()
         small = shrink(image, *self._input.shape[1:3])

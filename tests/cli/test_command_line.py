@@ -84,7 +84,7 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "brisc-unet182"], "recipe 'brisc-unet182' is not known", "did you mean brisc-unet128"),
         (["train", "demo", "--data", "/nowhere"], "/nowhere", ""),
         (["train", "--resume", "/nowhere"], "/nowhere: is not a run", "edgebrain train"),
-        (["train", "--resume", "/nowhere", "--epochs", "3"], "--resume takes everything", "leave out"),
+        (["train", "--resume", "/nowhere", "--epochs", "3"], "resume takes everything", "leave out"),
         (["evaluate", "/nowhere"], "/nowhere: is not a bundle", "edgebrain train"),
         (["quantize", "/nowhere"], "/nowhere: is not a run", "edgebrain train"),
         (["quantize", "/nowhere", "--recipe", "int9"], "recipe 'int9' is not known", "did you mean int8"),
@@ -112,7 +112,7 @@ def test_without_a_run_the_newest_is_asked_for_by_name(
 
 
 def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: FinishedRun, tmp_path: Path) -> None:
-    from edgebrain.cli.keras_backend import import_keras
+    from edgebrain.api.keras_backend import import_keras
     from edgebrain.errors import BadRecipe
 
     monkeypatch.setenv("KERAS_BACKEND", "theano")
@@ -121,7 +121,7 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch, trained: F
 
 
 def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgebrain.cli.keras_backend import import_keras
+    from edgebrain.api.keras_backend import import_keras
     from edgebrain.errors import MissingExtra
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -177,12 +177,12 @@ def test_an_unknown_target_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_compiled_bundle_beside_the_others_is_left_out_of_a_bench_on_the_cpu_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgebrain.benchmarking.lineage import bundles_at
+    from edgebrain.api.defaults import all_bundles
     from edgebrain.benchmarking.run import run_bench
 
     stand_in(tmp_path, monkeypatch, "yolov7-1672")
     bundle = tiny_bundle(tmp_path / "bundles" / "int8", precision="int8")
     compile_bundle(bundle, tmp_path / "bundles" / "int8-edgetpu")
-    report = run_bench(bundles_at(tmp_path / "bundles"), records(tmp_path, 1, 1), [1], 7)
+    report = run_bench(all_bundles([tmp_path / "bundles"]), records(tmp_path, 1, 1), [1], 7)
     assert [row["bundle"] for row in report["results"]] == ["int8"]
     assert "int8-edgetpu: not measured on cpu, no engine there reads edgetpu" in report["notes"]

@@ -62,7 +62,7 @@ def test_the_command_prints_within_80_columns_and_names_what_is_broken(few_phant
 
 
 def test_the_command_writes_json_that_holds_the_same_counts(brisc: Path) -> None:
-    result = CliRunner().invoke(app, ["summary", str(brisc), "--json"], catch_exceptions=False)
+    result = CliRunner().invoke(app, ["summary", str(brisc), "--json", "-"], catch_exceptions=False)
     content = json.loads(result.stdout)
     assert content["slices"] == 6 and content["counts"]["test"]["no_tumor"]["sagittal"] == 1
     assert sum(n for side in content["counts"].values() for label in side.values() for n in label.values()) == 6
@@ -103,7 +103,7 @@ def test_the_summary_says_how_masks_are_written(brisc: Path) -> None:
         put_mask(mask, on=1, off=0)
     said = CliRunner().invoke(app, ["summary", str(brisc)], catch_exceptions=False).stdout
     assert "masks: 4 tumour slices with one" in said and "masks: 0/1 (not 0/255): 1 is read as lesion" in said
-    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json"], catch_exceptions=False).stdout)
+    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json", "-"], catch_exceptions=False).stdout)
     assert content["mask_encoding"] == {"name": "0/1", "above": 0, "levels": [0, 1]}
     assert content["left_out"] is None and content["rejected"] == [] and content["lone_masks"] == []
 
@@ -117,7 +117,7 @@ def test_the_summary_agrees_with_the_pack_on_what_is_left_out(brisc: Path) -> No
     masks[2].write_bytes(b"x")
     found, pack = summarise(brisc), open_pack(open_dataset(brisc))
     assert dict(found.rejected) == dict(pack.rejected) and len(found.rejected) == 3
-    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json"], catch_exceptions=False).stdout)
+    content = json.loads(CliRunner().invoke(app, ["summary", str(brisc), "--json", "-"], catch_exceptions=False).stdout)
     assert content["left_out"].startswith("3 of 6 slices left out: ")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edgebrain.api.deployment import KITS
 from edgebrain.cli import main
-from edgebrain.cli.deploy import KITS
 from edgebrain.errors import CannotWrite, EdgebrainError, NoWheels
 from edgebrain.files import sha256_bytes
 from edgebrain.kit import build

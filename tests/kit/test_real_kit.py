@@ -74,7 +74,7 @@ def test_a_user_without_rights_network_and_pip_lives_with_it(bundles: Path, tmp_
     assert f"PASS: {SLICES} slices, the same bytes in every step" in done.stdout
 
     scans = sorted((kit / "reference/slices").iterdir())
-    done = somebody.run(somebody.installed / "bin/edgebrain-predict", scans[0], "--out", "edgebrain/out", "--json")
+    done = somebody.run(somebody.installed / "bin/edgebrain-predict", scans[0], "--out", "edgebrain/out", "--json", "-")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["label"] in {"glioma", "meningioma", "pituitary", "no_tumor"}
 

@@ -55,7 +55,7 @@ def test_a_folder_with_a_bad_picture_ends_with_1_after_the_rest_is_done(
 ) -> None:
     save(here / "in" / "a.png", bright_disc())
     (here / "in" / "b.png").write_text("not a picture")
-    assert code_of("predict", "in", "--json") == 1
+    assert code_of("predict", "in", "--json", "-") == 1
     said = capsys.readouterr()
     assert [(entry["name"], bool(entry["error"])) for entry in json.loads(said.out)] == [
         ("in/a.png", False),
@@ -108,7 +108,7 @@ def test_predicting_one_picture_imports_neither_rich_nor_a_framework(here: Path)
 def test_doctor_prints_text_or_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of("doctor") == 0
     assert "target cpu: runs" in capsys.readouterr().out
-    assert code_of("doctor", "--json") == 0
+    assert code_of("doctor", "--json", "-") == 0
     findings = json.loads(capsys.readouterr().out)
     assert findings["engines"]["litert"] is True and findings["environment"]["python"]
 

@@ -99,7 +99,7 @@ def test_the_devices_own_bench_measures_a_bundle_on_pictures(
 ) -> None:
     bundle = tiny_bundle(tmp_path / "b", precision="int8").path
     picture = save(tmp_path / "a.png", bright_disc())
-    assert main(["bench", str(picture), "--bundle", str(bundle), "--queries", "20", "--json"]) == 0
+    assert main(["bench", str(picture), "--bundle", str(bundle), "--queries", "20", "--json", "-"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["queries"] == 20 and report["runs"]["precision"] == "int8"
     assert report["latency_ms"]["p50"] > report["engine_ms"]["p50"] > 0

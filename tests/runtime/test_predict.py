@@ -172,7 +172,7 @@ def test_the_devices_command_prints_json_and_ends_with_1_after_a_bad_picture(
     bundle = tiny_bundle(tmp_path / "bundle", precision="int8").path
     good, bad = save(tmp_path / "a.png", bright_disc()), tmp_path / "b.png"
     bad.write_bytes(b"\x89PNG")
-    options = ["--bundle", str(bundle), "--json", "--out"]
+    options = ["--bundle", str(bundle), "--json", "-", "--out"]
     assert main(["predict", str(good), *options, str(tmp_path / "one")]) == 0
     capsys.readouterr()
     assert main(["predict", str(good), str(bad), *options, str(tmp_path / "two")]) == 1
@@ -465,6 +465,6 @@ def test_json_is_an_array_whatever_happened(tmp_path: Path, capsys: pytest.Captu
     bundle = str(tiny_bundle(tmp_path / "bundle", precision="int8").path)
     (tmp_path / "empty").mkdir()
     for given in ("nowhere.png", "empty"):
-        assert main(["predict", str(tmp_path / given), "--bundle", bundle, "--json"]) == 1
+        assert main(["predict", str(tmp_path / given), "--bundle", bundle, "--json", "-"]) == 1
         (entry,) = json.loads(capsys.readouterr().out)
         assert entry["name"].endswith(given) and entry["error"] and entry["hint"]

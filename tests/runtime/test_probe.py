@@ -153,7 +153,7 @@ def test_doctor_calls_broken_what_is_broken_and_lets_no_target_run_on_it(planted
 
 def test_doctor_leaves_the_engines_that_work(planted: Path, tmp_path: Path) -> None:
     plant(planted, "onnxruntime.__init__", f"import os, signal; os.kill(os.getpid(), {signal.SIGILL.value})")
-    command = [sys.executable, "-m", "edgebrain", "doctor", "--json"]
+    command = [sys.executable, "-m", "edgebrain", "doctor", "--json", "-"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout)
     assert found["engines"]["litert"] is True and found["engines"]["onnxruntime"] is False
     assert "SIGILL" in found["broken"]["onnxruntime"]["reason"]

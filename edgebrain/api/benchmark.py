@@ -1,0 +1,193 @@
+"""Measuring bundles on targets, and comparing two measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebrain.api.arguments import AnyPath, as_names, as_path, as_paths, check_count, optional_path
+from edgebrain.api.defaults import all_bundles
+from edgebrain.files import claim_file, write_json, write_text
+from edgebrain.progress import Notify, Progress, no_notice, no_progress
+from edgebrain.runs import run_of
+
+if TYPE_CHECKING:
+    from edgebrain.benchmarking.resume import Asked
+    from edgebrain.benchmarking.suite import Suite
+
+Report = dict[str, Any]
+
+
+def bench(
+    bundles: AnyPath | Iterable[AnyPath] | None = None,
+    *,
+    target: str | Iterable[str] = "cpu",
+    threads: int | Iterable[int] | None = None,
+    data: AnyPath | None = None,
+    split: str = "test",
+    queries: int = 704,
+    max_images: int | None = None,
+    suite: AnyPath | Suite | None = None,
+    max_dice_drop: float | None = None,
+    allow_rejected: bool = False,
+    progress: Progress = no_progress,
+    notify: Notify = no_notice,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Time and score bundles on targets, and judge what they lose against the float model that they come from.
+
+    The report is also kept in the run folder of the bundles: bench.json and bench.md, or the next free number.
+
+    Args:
+        bundles: Bundles, or folders with some; those of the newest finished run when left out.
+        target: Where to run, one or several: cpu, gpu, coral, a name from deploy/*.toml, user@host.
+        threads: Thread counts, one or several; the target file's, or 1, when left out.
+        data: Folder of a data set; the run's own when left out.
+        split: Side: train, val, test or all.
+        queries: Timed queries of each row; p90 needs 64, p99 662.
+        max_images: Score so many slices only, evenly spread.
+        suite: The margins of the verdict, or the TOML file that declares them; half a point of Dice when left out.
+        max_dice_drop: Margin of the mean Dice instead, as a fraction of 1.
+        allow_rejected: Go on where a class or a tenth of the masks cannot be used.
+        progress: Called with what is being done, the number of steps done and the number in all.
+        notify: Called with lines on the data.
+        on_report: Called with the report before it is written, so that a full disk loses no figures.
+
+    Returns:
+        The report, as docs/bench-schema.md describes it. A target that could not be measured is in its `failures`.
+
+    Raises:
+        BadBundle, BadData, BadSuite, BadTarget: What was given cannot be used.
+        TargetFailed, WorkerFailed: No target could be measured.
+
+    Example:
+        >>> report = edgebrain.bench("runs/demo-1", threads=(1, 2))  # doctest: +SKIP
+        >>> {row["bundle"]: row["verdict"]["outcome"] for row in report["results"]}  # doctest: +SKIP
+        {'float': 'REFERENCE', 'tflite-int8': 'PASS'}
+    """
+    from edgebrain.benchmarking.resume import Asked
+
+    check_count(queries, "queries")
+    counts = [threads] if isinstance(threads, int) else list(threads or ())
+    for count in counts:
+        check_count(count, "threads")
+    if max_images is not None:
+        check_count(max_images, "max_images")
+    asked = Asked(
+        all_bundles(as_paths(bundles, "bundles")),
+        as_names(target, "target"),
+        counts,
+        queries,
+        optional_path(data, "data"),
+        split,
+        max_images,
+        declared_suite(suite, max_dice_drop),
+        allow_rejected,
+    )
+    return _measured(asked, None, "", progress, notify, on_report)
+
+
+def resume_bench(
+    path: AnyPath,
+    *,
+    progress: Progress = no_progress,
+    notify: Notify = no_notice,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Go on with a bench that lost a target; the whole report replaces the one in that file.
+
+    Args:
+        path: The report, as `bench` kept it or `edgebrain bench --json` wrote it.
+        progress: As in `bench`.
+        notify: As in `bench`.
+        on_report: As in `bench`.
+
+    Returns:
+        The whole report.
+
+    Raises:
+        BadReport: Nothing is left to measure, or the bundles, slices or machines are not those of that report.
+    """
+    from edgebrain.benchmarking.resume import asked_again
+    from edgebrain.benchmarking.schema import read_report
+
+    file = as_path(path, "path")
+    earlier = read_report(file)
+    return _measured(asked_again(earlier, str(file)), earlier, str(file), progress, notify, on_report)
+
+
+def compare(first: AnyPath, second: AnyPath) -> dict[str, Any]:
+    """Say what became slower or faster from one bench report to another, and what is no difference.
+
+    Args:
+        first: A report of `bench`.
+        second: A later one.
+
+    Returns:
+        For each pair of rows the change with its interval, and what the noise alone would have been.
+
+    Raises:
+        BadReport: One cannot be read. UnlikeReports: they were measured under unlike conditions.
+
+    Example:
+        >>> edgebrain.compare("before.json", "after.json")["rows"][0]["outcome"]  # doctest: +SKIP
+        'no difference'
+    """
+    from edgebrain.benchmarking.compare import compare_reports
+    from edgebrain.benchmarking.schema import read_report
+
+    one, other = as_path(first, "first"), as_path(second, "second")
+    return compare_reports(read_report(one), read_report(other), (str(one), str(other)))
+
+
+def declared_suite(suite: AnyPath | Suite | None, max_dice_drop: float | None) -> Suite:
+    """The margins of a file, or the usual ones; another Dice margin where one is given. Raises BadSuite."""
+    from edgebrain.benchmarking.suite import Suite, load_suite
+
+    declared = suite if isinstance(suite, Suite) else Suite() if suite is None else load_suite(as_path(suite, "suite"))
+    return declared if max_dice_drop is None else declared.with_dice_margin(max_dice_drop)
+
+
+def _measured(
+    asked: Asked,
+    earlier: Report | None,
+    source: str,
+    progress: Progress,
+    notify: Notify,
+    on_report: Callable[[Report], None],
+) -> Report:
+    """Measure what is asked for, and keep the report. earlier, source: the report to go on with, and its file."""
+    from edgebrain.benchmarking.resume import refuse_other_slices
+    from edgebrain.benchmarking.run import run_bench
+    from edgebrain.benchmarking.slices import choose_slices, content_sha256
+    from edgebrain.bundle import open_bundle
+
+    run = run_of(asked.bundles[0])
+    opened = [open_bundle(path) for path in asked.bundles]
+    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
+    if facts["left_out"]:
+        notify(facts["left_out"])
+    facts["content_sha256"] = content_sha256(records)
+    if earlier is not None:
+        refuse_other_slices(earlier, facts, source)
+    report = run_bench(
+        asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, progress, earlier
+    )
+    on_report(report)
+    _keep(report, run, Path(source) if source else None, notify)
+    return report
+
+
+def _keep(report: Report, run: Path | None, resumed: Path | None, notify: Notify) -> None:
+    """Write the report into the run folder, beside those of earlier benches; a resumed one replaces its file."""
+    from edgebrain.reporting.table import as_markdown
+
+    if resumed is not None:
+        write_json(resumed, report)
+    if run is None:
+        return
+    kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
+    write_json(kept, report)
+    write_text(kept.with_suffix(".md"), as_markdown(report))
+    notify(f"report: {kept.with_suffix('.md')}")
