@@ -1,6 +1,7 @@
 # make demo   the whole line on the built-in phantoms, on this machine's CPU
 # make test   the fast tests;  make test-all  the slow ones too
 # make test-isa  the numerically delicate tests under several instruction sets
+# make mutants  break single lines in a copy, and see that the tests named for them fail
 # make check  style, types and the arrows between modules
 # make test-arm  the bench and the kit on an emulated aarch64 behind an ssh server; as root, with Debian's apt and openssh-server
 # make test-arm-full  every network on each emulated processor, 50 slices, as a Markdown table (see tests/arm/grid.py)
@@ -12,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-isa test-arm test-arm-full check benchmarks locks clean
+.PHONY: demo test test-all test-isa mutants test-arm test-arm-full check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -29,6 +30,9 @@ test-all: $(READY)
 ISA ?= ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ONEDNN_MAX_CPU_ISA=DEFAULT TF_ENABLE_ONEDNN_OPTS=0
 test-isa: $(READY)
 	for setting in $(ISA); do echo "$$setting"; env "$$setting" $(BIN)/python -m pytest -q -m delicate || exit 1; done
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 test-arm: $(READY)
 	$(BIN)/python -m pytest -q tests/arm
