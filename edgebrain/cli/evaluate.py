@@ -90,7 +90,9 @@ def _scored(
     bundle: Any, records: list[Any], facts: dict[str, Any], engine: str | None, threads: int, bars: Any
 ) -> dict[str, Any]:
     """The figures of a bundle, named as in a bench report, and its score on each slice; what was left out is named."""
-    if bundle.format == "keras":
+    from edgebrain.runtime.engines import choose_engine
+
+    if choose_engine(bundle, engine) == "keras":
         from edgebrain.cli.keras_backend import import_keras
 
         import_keras("a float Keras bundle")

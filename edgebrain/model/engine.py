@@ -64,6 +64,13 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     return engine
 
 
+def relu(values: np.ndarray) -> np.ndarray:
+    """relu of (1, 4) float32 as the backend computes it."""
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(ops.relu(values)))
+
+
 def _device_of(model: Any) -> str:
     """cpu or gpu: where an answer of the model lies, which is where it was computed, whatever was asked for."""
     answer, _ = model(np.zeros(model.input.shape, np.float32), training=False)

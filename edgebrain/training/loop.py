@@ -217,7 +217,22 @@ def measure(
         **{name: _mean(values) for name, values in overlap.items()},
         "accuracy": float((labels.argmax(axis=1) == pack.labels[rows]).mean()),
         "healthy_marked": _mean(drawn[~tumour].any(axis=(1, 2)).astype(np.float64)),
+        "healthy_false_area": _mean(_false_area(drawn[~tumour], real[tumour])),
     }
+
+
+def _false_area(drawn: np.ndarray, lesions: np.ndarray) -> np.ndarray:
+    """Marked area of healthy slices in units of the mean lesion's area, at most 1.
+
+    Args:
+        drawn: (N, H, W) bool, predicted masks of healthy slices.
+        lesions: (M, H, W) bool, true masks of tumour slices.
+
+    Returns:
+        (N,) float64 in [0, 1]; 1 for a healthy slice that is marked at least as much as a mean lesion.
+    """
+    lesion_pixels = lesions.sum() / max(1, len(lesions))
+    return np.minimum(1.0, drawn.sum(axis=(1, 2)) / max(1.0, lesion_pixels))
 
 
 def _mean(values: np.ndarray) -> float | None:
