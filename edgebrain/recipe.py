@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from edgebrain.errors import BadRecipe
 from edgebrain.files import sha256_json
 from edgebrain.formats import FORMATS, exported_formats
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_class
+from edgebrain.model.spec import Spec
 from edgebrain.settings import Meta, from_builtins, near_spellings, read_toml
 
 KINDS = ("train", "quantize")
@@ -25,17 +26,19 @@ Share = Annotated[float, Meta(ge=0.01, le=0.5)]
 
 @dataclass(frozen=True)
 class ModelPart:
-    """width: channels of the outermost stage; the deeper ones double. side: pixels. dropout: rate in the head.
-    upsampling: transposed (a 2x2 convolution) or nearest (a 1x1 convolution, then each pixel repeated)."""
+    """family: one of `edgebrain.model.families`. width: channels of the outermost stage; the deeper ones double.
+    side: pixels. dropout: rate in the head. upsampling: transposed (a 2x2 convolution) or nearest (a 1x1 convolution,
+    then each pixel repeated)."""
 
+    family: str = "unet"
     width: int = 32
     side: int = 128
     dropout: float = 0.3
     upsampling: str = "transposed"
 
-    def spec(self) -> UNetSpec:
-        """The network that this part names."""
-        return UNetSpec.of_width(self.width, side=self.side, dropout=self.dropout, upsampling=self.upsampling)
+    def spec(self) -> Spec:
+        """The network that this part names. Raises BadRecipe: an unknown family, or a value that it cannot have."""
+        return spec_class(self.family).from_recipe(self.width, self.side, self.dropout, self.upsampling)
 
 
 @dataclass(frozen=True)

@@ -60,16 +60,16 @@ def quantize(
         outcomes = compress(opened, chosen, out or folder / "bundles", force, bars.show)
     print(f"{'bundle':<24} {'KiB':>7} {'int8 MACs':>9} {'val Dice':>9} {'float':>7} {'agree':>6}")
     for outcome in outcomes:
-        if outcome.bundle is not None and outcome.verdict is not None:
-            verdict, manifest = outcome.verdict, outcome.bundle.manifest
+        if outcome.bundle is not None and outcome.gate is not None:
+            gate, manifest = outcome.gate, outcome.bundle.manifest
             print(
                 f"{outcome.name:<24} {outcome.bundle.model_bytes / 1024:>7.0f} {manifest['int8_mac_share']:>9.1%}"
-                f" {verdict.dice or 0:>9.4f} {verdict.parent_dice or 0:>7.4f} {verdict.agreement:>6.3f}"
+                f" {gate.dice or 0:>9.4f} {gate.parent_dice or 0:>7.4f} {gate.agreement:>6.3f}"
             )
     for outcome in outcomes:
         if outcome.note:
             print(f"{outcome.name}: {outcome.note}")
-    fallen = [outcome.name for outcome in outcomes if chosen.compress.check and _stays_behind(outcome)]
+    fallen = [outcome.name for outcome in outcomes if chosen.compress.check and _falls_back_to_cpu(outcome)]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     print(f"{out or folder / 'bundles'}: {len(outcomes) - len(failures)} bundles; next: edgebrain bench --target cpu")
     if failures:
@@ -78,8 +78,8 @@ def quantize(
         raise typer.Exit(3)
 
 
-def _stays_behind(outcome: Any) -> bool:
-    """Tell what a Coral Edge TPU would run of an int8 bundle; true where something stays on the CPU for certain."""
+def _falls_back_to_cpu(outcome: Any) -> bool:
+    """Print what a Coral Edge TPU would run of an int8 bundle; true where an operator stays on the CPU for certain."""
     from edgebrain.cli.deploy import show_findings
     from edgebrain.coral.deploy import check
 

@@ -47,10 +47,12 @@ def train(
         training = _training()
         listener = _Listener(bars, run / "tensorboard" if tensorboard else None)
         if resume is None:
-            training.start_run(chosen, dataset, groups, run, listener, allow_rejected)
+            prepared = training.start_run(chosen, dataset, groups, run, listener, allow_rejected)
+        else:
+            prepared = training.resume_run(run, chosen, dataset, listener)
         bars.say(f"{run}: {chosen.name} on {dataset.root}")
         try:
-            bundle = training.finish_run(run, dataset, listener)
+            bundle = training.finish_run(prepared, listener)
         except KeyboardInterrupt:
             bars.say(f"stopped; every finished epoch is kept: edgebrain train --resume {run}")
             raise

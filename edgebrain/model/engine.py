@@ -10,8 +10,8 @@ import numpy as np
 
 from edgebrain.bundle import Bundle
 from edgebrain.libraries import importing
-from edgebrain.model.network import WEIGHTS, build, load_weights
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
+from edgebrain.model.network import WEIGHTS, load_weights
 from edgebrain.runtime.engines.ports import fell_back, known_device
 
 
@@ -56,7 +56,7 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     with importing("keras", "train", "a float Keras bundle"):
         import keras
     known_device("keras", device, ("cpu", "gpu"))
-    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=bundle.input.shape[0])
+    model = spec_from_json(bundle.manifest["model"]).build(keras, batch_size=bundle.input.shape[0])
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
     engine = KerasEngine(model, keras.backend.backend(), keras.__version__, threads)
     if device == "gpu" != engine.device:
