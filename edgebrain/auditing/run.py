@@ -20,7 +20,7 @@ from edgebrain.auditing.listing import Listing, list_pictures
 from edgebrain.auditing.masks import mask_findings
 from edgebrain.auditing.shortcuts import Shortcut, shortcut_findings, shortcuts
 from edgebrain.bundle import CLASSES
-from edgebrain.data.readers import GROUPS_CSV
+from edgebrain.data.groups_csv import GROUPS_CSV
 from edgebrain.duplicates.matching import find_links
 from edgebrain.errors import BadData
 

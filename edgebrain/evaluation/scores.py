@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebrain.bundle import CLASSES
+from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.errors import BadData
 from edgebrain.evaluation import metrics, surface
 
-HEALTHY = "no_tumor"
 OVERLAPS = ("dice", "iou", "pixel_accuracy", "sensitivity", "specificity")
 OUTLINES = ("hd95_px", "surface_dice")
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgebrain.bundle import HEALTHY
 from edgebrain.cache import cache_folder
 from edgebrain.data.readers.phantom import LABELS, PHANTOM_FILE, PLANES
-from edgebrain.data.sample import HEALTHY
 from edgebrain.files import whole_folder, write_json
 from edgebrain.phantom.anatomy import draw_head
 from edgebrain.phantom.canvas import Easel, grown

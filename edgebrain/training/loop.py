@@ -15,10 +15,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgebrain.bundle import CLASSES
+from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.data.pack import Pack, open_pack
 from edgebrain.data.rejected import as_json, left_out, refuse_losses
-from edgebrain.data.sample import HEALTHY, Dataset
+from edgebrain.data.sample import Dataset
 from edgebrain.data.split import SIDES, Split, make_split
 from edgebrain.errors import BadData, BadRun
 from edgebrain.evaluation import metrics
