@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgebrain.api.benchmark import bench as bench
     from edgebrain.api.benchmark import compare as compare
+    from edgebrain.api.benchmark import resume_bench as resume_bench
     from edgebrain.api.compression import explain as explain
     from edgebrain.api.compression import quantize as quantize
     from edgebrain.api.datasets import audit as audit
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgebrain.api.datasets import write_phantoms as write_phantoms
     from edgebrain.api.deployment import deploy as deploy
     from edgebrain.api.evaluation import evaluate as evaluate
+    from edgebrain.api.installation import diagnose as diagnose
+    from edgebrain.api.installation import recipes as recipes
     from edgebrain.api.prediction import load as load
     from edgebrain.api.prediction import predict as predict
     from edgebrain.api.prediction import watch as watch
@@ -36,11 +39,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _API = {
-    "edgebrain.api.benchmark": ("bench", "compare"),
+    "edgebrain.api.benchmark": ("bench", "compare", "resume_bench"),
     "edgebrain.api.compression": ("explain", "quantize"),
     "edgebrain.api.datasets": ("audit", "summarise", "write_phantoms"),
     "edgebrain.api.deployment": ("deploy",),
     "edgebrain.api.evaluation": ("evaluate",),
+    "edgebrain.api.installation": ("diagnose", "recipes"),
     "edgebrain.api.prediction": ("load", "predict", "watch"),
     "edgebrain.api.reports": ("report",),
     "edgebrain.api.training": ("train",),

@@ -25,10 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "mutations"
 # Everything that tests read; the environment and what is ignored stay where they are.
-COPIED = (
-    "edgebrain", "tests", "train", "quantize", "deploy", "benchmarks", "docs", "examples", "pyproject.toml", "README.md",
-    "CHANGELOG.md", "mkdocs.yml", "Makefile",
-)  # fmt: skip
+COPIED = ("edgebrain", "tests", "train", "quantize", "deploy", "benchmarks", "docs", "examples")
+COPIED_FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "mkdocs.yml", "Makefile")
 TESTS_FAILED, INTERRUPTED = 1, 2
 LIMIT_S = 600
 
@@ -109,11 +107,11 @@ def _copy() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="edgebrain-mutants-") as folder:
         copy = Path(folder)
         for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.is_file():
-                shutil.copy2(source, copy / name)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in COPIED_FILES:
+            if (ROOT / name).is_file():
+                shutil.copy2(ROOT / name, copy / name)
         yield copy
 
 

@@ -108,6 +108,10 @@ def resume_bench(
 
     Raises:
         BadReport: Nothing is left to measure, or the bundles, slices or machines are not those of that report.
+
+    Example:
+        >>> edgebrain.resume_bench("runs/demo-1/bench.json")["failures"]  # doctest: +SKIP
+        []
     """
     from edgebrain.benchmarking.resume import asked_again
     from edgebrain.benchmarking.schema import read_report

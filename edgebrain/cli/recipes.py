@@ -16,11 +16,12 @@ def list_recipes() -> None:
 
     Example: edgebrain recipes list
     """
-    from edgebrain.recipe import KINDS, shipped_recipes
+    from edgebrain.api.installation import recipes
+    from edgebrain.recipe import KINDS
 
     for kind in KINDS:
         print(f"{kind}:")
-        for name, path in shipped_recipes(kind).items():
+        for name, path in recipes(kind).items():
             print(f"  {name:<18} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
 
 
