@@ -49,7 +49,7 @@ def open_run(
     if not (path / "float").is_dir():
         raise BadRun(f"{path}: has no float bundle yet", f"finish it with `edgebrain train --resume {path}`")
     recipe = load_train_recipe(str(path / "recipe.toml"))
-    pack = open_pack(dataset, recipe.model.side, lambda done, total: progress("reading slices", done, total))
+    pack = open_pack(dataset, recipe.model.side, progress)
     if pack.sha256 != data_sha256:
         raise BadRun(
             f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data"

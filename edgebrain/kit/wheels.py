@@ -29,7 +29,16 @@ from edgebrain.files import read_json, sha256_file, write_bytes
 LOCKS = Path(__file__).with_name("locks")
 PACKAGE = Path(__file__).parents[1]
 # What a device runs of our own code; `runtime` imports nothing else (kept by the import contracts).
-RUNTIME_FILES = ("__init__.py", "bundle.py", "errors.py", "files.py", "libraries.py", "text.py", "runtime/**/*.py")
+RUNTIME_FILES = (
+    "__init__.py",
+    "bundle.py",
+    "errors.py",
+    "files.py",
+    "libraries.py",
+    "progress.py",
+    "text.py",
+    "runtime/**/*.py",
+)
 # Zip files hold no earlier date; a fixed one makes equal code equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # Names that manylinux tags had before they named the C library.

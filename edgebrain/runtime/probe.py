@@ -18,11 +18,11 @@ from threading import Thread
 from typing import Any
 
 from edgebrain.libraries import MODULES, cure, first_line
+from edgebrain.progress import Progress, no_progress
 
 # A cold import of a large framework takes a minute or two on a slow disk.
 PATIENCE_S = 180.0
 SIGNALS = {4: "SIGILL: an illegal instruction", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
-Progress = Callable[[int, int], None]
 
 # y = relu(x), float32 of shape (1, 4). tests/runtime/models/make_relu.py writes both.
 RELU_TFLITE = b85decode(
@@ -35,7 +35,7 @@ RELU_ONNX = b85decode("2naep3JeMXcoG45A_P)pY;_U@a%F6FS`!KZcoGf@3<v=d2nqrS0SW>L1Y
 GIVEN, WANTED = [-2.0, -1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]
 
 
-def try_out(names: Sequence[str], progress: Progress | None = None) -> dict[str, tuple[str, str] | None]:
+def try_out(names: Sequence[str], progress: Progress = no_progress) -> dict[str, tuple[str, str] | None]:
     """Import modules and run engines, each in a child process that may die of it.
 
     Args: names: modules to import, or `engine:NAME`. progress: called with things tried and things in all.
@@ -52,8 +52,7 @@ def try_out(names: Sequence[str], progress: Progress | None = None) -> dict[str,
                     found[name] = (reason, cure(reason, _package(name)))
                     break
                 found[name] = tuple(answer) if answer else None  # type: ignore[assignment]
-                if progress is not None:
-                    progress(len(found), len(names))
+                progress("trying what is installed", len(found), len(names))
     return found
 
 

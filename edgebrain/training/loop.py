@@ -42,17 +42,14 @@ BEST, LAST = "best.weights.h5", "last.weights.h5"
 class Listener:
     """Who is told how far the run is. This one does nothing; the command line's draws bars."""
 
-    def packing(self, done: int, total: int) -> None:
-        """A slice was decoded."""
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A slice was decoded, or scored at native resolution."""
 
     def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
         """A batch was learnt from."""
 
     def epoch(self, entry: dict[str, Any]) -> None:
         """An epoch ended; `entry` is what history.json holds of it."""
-
-    def scoring(self, done: int, total: int) -> None:
-        """A slice was scored at native resolution."""
 
     def say(self, line: str) -> None:
         """There is something to know of the data."""
@@ -70,7 +67,7 @@ def start_run(
 
     Raises BadData: also where a class or more than a tenth of the masks is lost. CannotWrite.
     """
-    pack = open_pack(dataset, recipe.model.side, listener.packing)
+    pack = open_pack(dataset, recipe.model.side, listener.progress)
     refuse_losses(dataset.records, pack.rejected, dataset.root, allow_rejected)
     split = split_of(pack, recipe)
     entry = {
@@ -110,7 +107,7 @@ def finish_run(run: Path, dataset: Dataset, listener: Listener) -> Path:
     Raises BadRun: the data are not those the run was started with. BadData: training gives NaN.
     """
     recipe = load_train_recipe(str(run / "recipe.toml"))
-    pack = open_pack(dataset, recipe.model.side, listener.packing)
+    pack = open_pack(dataset, recipe.model.side, listener.progress)
     entry = read_run(run)
     if entry["data"]["sha256"] != pack.sha256:
         raise BadRun(
@@ -125,7 +122,7 @@ def finish_run(run: Path, dataset: Dataset, listener: Listener) -> Path:
     if not bundle.exists():
         _fit(recipe, pack, split, run, listener)
         validation = dataset.named(split.names_of("val"))
-        write_float_bundle(run, recipe, pack, split, (run / BEST).read_bytes(), validation, listener.scoring)
+        write_float_bundle(run, recipe, pack, split, (run / BEST).read_bytes(), validation, listener.progress)
     return bundle
 
 

@@ -84,7 +84,7 @@ def train(recipe_file: Path, run: Path) -> None:
     recipe = load_train_recipe(str(recipe_file))
     dataset = open_dataset(builtin_phantoms(recipe.phantom.count, recipe.phantom.seed))
     start_run(recipe, dataset, None, run, Listener())
-    pack, split = open_pack(dataset, recipe.model.side, Listener().packing), Split.read(run / "split.json")
+    pack, split = open_pack(dataset, recipe.model.side, Listener().progress), Split.read(run / "split.json")
     part, spec = recipe.train, recipe.model.spec()
     batches = Batches(pack, pack.index(split.names_of("train")), part.batch, spec.classes, part.seed, None)
     keras.utils.set_random_seed(part.seed)

@@ -1,7 +1,7 @@
 """A reader for a layout that edgebrain does not know: one table lists all slices.
 
-    slices.csv       picture,mask,class,plane,patient,side; mask is empty for a healthy slice
-    any/where.png    the files that the table names
+slices.csv       picture,mask,class,plane,patient,side; mask is empty for a healthy slice
+any/where.png    the files that the table names
 """
 
 from __future__ import annotations
