@@ -104,12 +104,23 @@ def predict_files(
 ) -> Outcome:
     """Predict pictures and write masks, overlays and results.csv, whose lines are on the disk one by one.
 
-    Args: inputs: files, or folders to search. out: the output folder; else the next free predictions-N. pixel_mm: side
-    of a pixel in mm. existing: what to do where `out` holds results: refuse, replace them, or continue (pictures that
-    have an answer and are unchanged are left as they are). progress: called with "pictures", how many are done and how many there are.
     Where there is nothing to predict, nothing is made.
-    Raises CannotWrite: a file is in the way, the disk is full, no permission, another process writes there, or the
-    results there are another model's.
+
+    Args:
+        session: The opened model.
+        inputs: Files, or folders to search.
+        out: The output folder; else the next free predictions-N.
+        pixel_mm: Side of a pixel in mm.
+        existing: What to do where `out` holds results: refuse, replace them, or continue (pictures that have an answer
+            and are unchanged are left as they are).
+        progress: Called with "pictures", how many are done and how many there are.
+
+    Returns:
+        What became of each picture.
+
+    Raises:
+        CannotWrite: A file is in the way, the disk is full, no permission, another process writes there, or the results
+            there are another model's.
     """
     check_pixel_mm(pixel_mm)
     found = find_inputs(inputs)
