@@ -29,7 +29,7 @@ import numpy as np
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
-from edgebrain.evaluation.latency_change import Shift, levels, shift  # noqa: E402
+from edgebrain.evaluation.latency_change import LatencyChange, block_levels, latency_change  # noqa: E402
 
 ROUNDS, BLOCK, PLANTED = 22, 32, 1.05
 PROMISE = 0.95
@@ -75,12 +75,14 @@ def _lane(machine: Machine, base_ms: float, drift: np.ndarray, rng: np.random.Ge
     return base_ms * np.exp(level[:, np.newaxis] + single) * late
 
 
-def compared(one: Sequence[np.ndarray], other: Sequence[np.ndarray], partner: bool, slower: float = 1.0) -> Shift:
+def compared(
+    one: Sequence[np.ndarray], other: Sequence[np.ndarray], partner: bool, slower: float = 1.0
+) -> LatencyChange:
     """`other` against `one`; each (bundle, partner) durations. slower: planted on the bundle of `other`."""
-    before, after = levels(one[0]), levels(np.asarray(other[0]) * slower)
+    before, after = block_levels(one[0]), block_levels(np.asarray(other[0]) * slower)
     if partner:
-        before, after = before - levels(one[1]), after - levels(other[1])
-    return shift(before, after, partner)
+        before, after = before - block_levels(one[1]), after - block_levels(other[1])
+    return latency_change(before, after, partner)
 
 
 def simulated(machine: Machine, pairs: int, seed: int, partner: bool) -> tuple[float, float, float]:

@@ -28,9 +28,9 @@ from scipy import stats
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
-from edgebrain.evaluation.bootstrap import mean_interval, student, studentized, weights  # noqa: E402
+from edgebrain.evaluation.bootstrap import draw_counts, mean_interval, student, studentized  # noqa: E402
 from edgebrain.evaluation.paired_proportions import score_interval  # noqa: E402
-from edgebrain.evaluation.power import groups_for_flips, groups_for_mean  # noqa: E402
+from edgebrain.evaluation.power import groups_for_mean, groups_for_proportion  # noqa: E402
 
 MARGIN = 0.005
 COVER, WRONG_PASS = (0.93, 0.97), 0.05
@@ -191,7 +191,9 @@ def study(scenario: Scenario, seen: np.ndarray, sizes: np.ndarray, method: Metho
 def bca(seen: np.ndarray, resamples: int, confidence: float = 0.95) -> Ends:
     """Bias-corrected and accelerated interval of the mean (Efron 1987), for comparison. seen: (groups, benches)."""
     centred = seen - seen.mean(axis=0)
-    means = np.sort(np.concatenate([drawn @ centred / len(seen) for drawn in weights(len(seen), resamples, 0)]), axis=0)
+    means = np.sort(
+        np.concatenate([drawn @ centred / len(seen) for drawn in draw_counts(len(seen), resamples, 0)]), axis=0
+    )
     with np.errstate(all="ignore"):
         bias = stats.norm.ppf(((means < 0).mean(axis=0) + (means <= 0).mean(axis=0)) / 2.0)
         skew = (centred**3).sum(axis=0) / (6.0 * (centred**2).sum(axis=0) ** 1.5)
@@ -212,7 +214,7 @@ def settled(scenario: Scenario, benches: int, seed: int) -> tuple[float, float]:
     for place in np.flatnonzero((low <= MARGIN) & (high > MARGIN)):
         values = seen[:, place]
         if scenario.flips:
-            asked.append(groups_for_flips(values, MARGIN, 0.95, sizes[:, place]))
+            asked.append(groups_for_proportion(values, MARGIN, 0.95, sizes[:, place]))
         else:
             asked.append(groups_for_mean(values, low[place], high[place], MARGIN, 0.95))
     named = float(np.median([value if value is not None else np.inf for value in asked]))

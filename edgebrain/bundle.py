@@ -21,6 +21,8 @@ CALIBRATION = "calibration.csv"
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 ROLES = ("mask", "class")
 CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")
+# The class of a slice without lesion.
+HEALTHY = "no_tumor"
 SOFTMAX = "softmax"
 AGAIN = "write the bundle again with `edgebrain quantize`"
 # Of the 256 grey values, or of as many probabilities, an 8-bit tensor with a sound scale keeps all or nearly all apart.

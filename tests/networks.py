@@ -147,7 +147,7 @@ def finished_run(root: Path, *, spare: bool = False, broken: bool = False) -> Fi
     labels = pack.labels[pack.index(split.names_of("train"))]
     set_weights_by_layer(model, computed_weights(recipe.model.spec(), images, labels, spare=spare, broken=broken))
     validation = dataset.named(split.names_of("val"))
-    write_float_bundle(made.run, recipe, pack, split, weights_bytes(model), validation, Listener().scoring)
+    write_float_bundle(made.run, recipe, pack, split, weights_bytes(model), validation, Listener().progress)
     return made
 
 

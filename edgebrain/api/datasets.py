@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from edgebrain.api.arguments import AnyPath, as_path, check_count, optional_path
@@ -32,7 +31,7 @@ def summarise(path: AnyPath, *, progress: Progress = no_progress) -> Summary:
     """
     from edgebrain.data.summary import summarise as summarise_folder
 
-    return summarise_folder(as_path(path, "path"), partial(progress, "reading"))
+    return summarise_folder(as_path(path, "path"), progress)
 
 
 def audit(
@@ -87,4 +86,4 @@ def write_phantoms(out: AnyPath, count: int = 1200, seed: int = 0, *, progress: 
     from edgebrain.phantom.generator import write_phantoms as write
 
     check_count(count, "count")
-    write(as_path(out, "out"), count, seed, partial(progress, "drawing"))
+    write(as_path(out, "out"), count, seed, progress)

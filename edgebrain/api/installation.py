@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,7 @@ def diagnose(*, progress: Progress = no_progress) -> dict[str, Any]:
     lacking = {"gpu": "not looked for; edgebrain bench --target gpu says what is missing"}
     coral = coral_lacks()
     lacking |= {} if coral is None else {"coral": f"{coral.message}; {coral.hint}"}
-    show = partial(progress, "trying what is installed")
-    return find_what_works(["cpu"] if coral else ["cpu", "coral"], lacking, show)
+    return find_what_works(["cpu"] if coral else ["cpu", "coral"], lacking, progress)
 
 
 def recipes(kind: str = "train") -> dict[str, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from edgebrain.api.arguments import AnyPath, as_path, as_paths, check_count, optional_path
@@ -82,8 +81,7 @@ def predict(
         raise EdgebrainError("resume goes on with what is in `out`, and replaces nothing", "give out, and not force")
     existing: Existing = "replace" if force else "continue" if resume else "refuse"
     session = load(bundle, engine, threads)
-    show = partial(progress, "pictures")
-    return predict_files(session, as_paths(images, "images"), optional_path(out, "out"), pixel_mm, existing, show)
+    return predict_files(session, as_paths(images, "images"), optional_path(out, "out"), pixel_mm, existing, progress)
 
 
 def watch(

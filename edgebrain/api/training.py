@@ -131,14 +131,11 @@ def _listener(progress: Progress, notify: Notify, on_epoch: Callable[[Entry], No
         writer = EventWriter(events)
 
     class Callbacks(Listener):
-        def packing(self, done: int, total: int) -> None:
-            progress("reading slices", done, total)
+        def progress(self, what: str, done: int, total: int) -> None:
+            progress(what, done, total)
 
         def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
             progress(f"epoch {epoch}/{epochs}", done, total)
-
-        def scoring(self, done: int, total: int) -> None:
-            progress("scoring", done, total)
 
         def say(self, line: str) -> None:
             notify(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,6 +16,7 @@ from edgebrain.data.sample import Record, read
 from edgebrain.duplicates.similarity import SIDE
 from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import opencv_alone
@@ -26,7 +27,6 @@ THREADS, AHEAD = 2, 64
 DARK = 16
 # The border is as wide as this share of the shorter side.
 BORDER = 1 / 32
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Scan:
         return [fact.record.name for fact in self.facts]
 
 
-def scan_pictures(records: Sequence[Record], progress: Progress | None = None) -> Scan:
+def scan_pictures(records: Sequence[Record], progress: Progress = no_progress) -> Scan:
     """Read every file, by two threads. progress: pictures done and pictures in all."""
     images = np.empty((len(records), SIDE, SIDE), dtype=np.uint8)
     masks = np.zeros_like(images)
@@ -108,8 +108,7 @@ def scan_pictures(records: Sequence[Record], progress: Progress | None = None) -
             if mask is not None:
                 masks[len(facts)] = mask
             facts.append(fact)
-        if progress is not None:
-            progress(done, len(records))
+        progress("reading", done, len(records))
     return Scan(tuple(facts), images[: len(facts)], masks[: len(facts)], tuple(unreadable))
 
 

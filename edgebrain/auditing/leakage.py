@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from edgebrain.bundle import CLASSES
-from edgebrain.data.sample import HEALTHY
+from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.evaluation.metrics import dice
 
 SIDE = 64

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebrain.auditing.finding import Finding, of_slices
-from edgebrain.data.encoding import with_encoding
+from edgebrain.data.groups_csv import GROUPS_CSV, read_groups
 from edgebrain.data.masks import UNKNOWN, MaskEncoding
 from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
-from edgebrain.data.readers import GROUPS_CSV, READERS, lone_masks, read_groups, scan, strays
-from edgebrain.data.sample import Record
+from edgebrain.data.readers import lone_masks, scan, strays
+from edgebrain.data.readers.registry import recognised
+from edgebrain.data.sample import Record, with_encoding
 from edgebrain.data.spellings import class_of, is_class, without_kind
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
@@ -63,7 +64,7 @@ def list_pictures(path: Path, groups_csv: Path | None = None, split: Path | None
     Raises BadData: the folder is missing or holds no picture; a groups file or split cannot be read, or names none
     of the pictures.
     """
-    found = _known(path) if _is_known(path) else _plain(path)
+    found = _known(path) if path.is_dir() and recognised(path) else _plain(path)
     records, findings = found.records, found.findings
     if split is not None:
         records = _on_sides(records, Split.read(split), split)
@@ -72,12 +73,6 @@ def list_pictures(path: Path, groups_csv: Path | None = None, split: Path | None
         records, more = _in_groups(records, source)
         findings += tuple(more)
     return replace(found, records=records, groups_file=source, findings=findings)
-
-
-def _is_known(path: Path) -> bool:
-    from importlib import import_module
-
-    return path.is_dir() and any(import_module(module).recognises(path) for module in READERS.values())
 
 
 def _known(path: Path) -> Listing:

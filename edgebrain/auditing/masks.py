@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from edgebrain.auditing.facts import MaskFacts, PictureFacts
 from edgebrain.auditing.finding import Finding, of_slices
+from edgebrain.bundle import HEALTHY
 from edgebrain.data.masks import LOSSY, MIDDLE
-from edgebrain.data.sample import HEALTHY
 
 
 def mask_findings(facts: Sequence[PictureFacts]) -> list[Finding]:

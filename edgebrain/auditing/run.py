@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from edgebrain.auditing.listing import Listing, list_pictures
 from edgebrain.auditing.masks import mask_findings
 from edgebrain.auditing.shortcuts import Shortcut, shortcut_findings, shortcuts
 from edgebrain.bundle import CLASSES
-from edgebrain.data.readers import GROUPS_CSV
+from edgebrain.data.groups_csv import GROUPS_CSV
 from edgebrain.duplicates.matching import find_links
 from edgebrain.errors import BadData
+from edgebrain.progress import Progress, no_progress
 
 SCHEMA = 1
 TRAIN, TESTS = "train", ("test", "val")
@@ -31,7 +31,6 @@ MOST_TEST = 2000
 COPIED, RELATED, ALONE = "same picture in training", "only its group in training", "nothing in training"
 # Keys of findings about what nobody has seen.
 UNREADABLE = {"unreadable", "mask-unreadable", "closed"}
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Audit:
 
 
 def audit(
-    path: Path, groups_csv: Path | None = None, split: Path | None = None, progress: Progress | None = None
+    path: Path, groups_csv: Path | None = None, split: Path | None = None, progress: Progress = no_progress
 ) -> Audit:
     """Look for everything in a data set that would flatter a model.
 
@@ -108,16 +107,15 @@ def audit(
 
     Raises BadData: no folder, no picture that can be read, or lists that do not belong to the folder.
     """
-    tell = progress or (lambda *_: None)
     listing = list_pictures(path, groups_csv, split)
-    scan = scan_pictures(listing.records, lambda done, total: tell("reading", done, total))
+    scan = scan_pictures(listing.records, progress)
     if not scan.facts:
         record, reason = scan.unreadable[0]
         raise BadData(
             f"{path}: none of {len(listing.records)} pictures can be read ({record.name} {reason})",
             "pass 8-bit grey PNG, JPEG or TIFF pictures",
         )
-    links = find_links(scan.images, lambda done, total: tell("matching", done, total))
+    links = find_links(scan.images, progress)
     pairs = tuple(pairs_of(scan.facts, links))
     groups = tuple(groups_of(scan.facts, pairs))
     tellers = shortcuts(scan.facts, groups)

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgebrain.auditing.facts import PictureFacts
 from edgebrain.auditing.finding import Finding
-from edgebrain.data.sample import HEALTHY
+from edgebrain.bundle import HEALTHY
 from edgebrain.files import sha256_bytes
 
 FOLDS, BINS = 5, 16

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebrain.benchmarking.schema import machines
 from edgebrain.errors import BadData, UnlikeReports
-from edgebrain.evaluation.latency_change import levels, shift
+from edgebrain.evaluation.latency_change import block_levels, latency_change
 
 # What must be alike: durations under other conditions say nothing about the bundles. Versions are not among these: a
 # newer library is a thing that one compares; what differs there is told.
@@ -128,7 +128,7 @@ def _compare_rows(one: Row, other: Row, pairs: Sequence[tuple[Row, Row]]) -> dic
     if partner is not None:
         before, after = before - _levels(partner[0]), after - _levels(partner[1])
     try:
-        found = shift(before, after, partner is not None)
+        found = latency_change(before, after, partner is not None)
     except BadData as problem:
         raise BadData(f"{_who(one)}: {problem.message}", problem.hint) from problem
     return {
@@ -148,7 +148,7 @@ def _compare_rows(one: Row, other: Row, pairs: Sequence[tuple[Row, Row]]) -> dic
 
 
 def _levels(row: Row) -> np.ndarray:
-    return levels([block["predict_ns"] for block in row["blocks"]])
+    return block_levels([block["predict_ns"] for block in row["blocks"]])
 
 
 def _partner(one: Row, other: Row, pairs: Sequence[tuple[Row, Row]]) -> tuple[Row, Row] | None:

@@ -81,7 +81,6 @@ def quantize(run: RunInputs, recipe: QuantizeRecipe, out: Path, force: bool, pro
         BadData: The calibration images cannot be used.
     """
     refuse_existing(recipe, out, force)
-    variant = variant_name(recipe)
     calibration = None
     if recipe.compress.precision == "int8":
         calibration = choose_calibration(run.pack, run.split, recipe.calibration)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from edgebrain.data.pack import Pack, open_pack
@@ -67,7 +66,7 @@ def open_run(
     if not (path / "float").is_dir():
         raise BadRun(f"{path}: has no float bundle yet", f"finish it with `edgebrain train --resume {path}`")
     recipe = load_train_recipe(str(path / "recipe.toml"))
-    pack = open_pack(dataset, recipe.model.side, partial(progress, "reading slices"))
+    pack = open_pack(dataset, recipe.model.side, progress)
     if pack.sha256 != data_sha256:
         raise BadRun(
             f"{dataset.root}: is not the data that {path} was trained on", "pass the run's own data with --data"

@@ -7,11 +7,18 @@ each file by itself would hide it. It is detected from a sample of the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+
+from edgebrain.errors import BadImage
+from edgebrain.files import sha256_bytes
+from edgebrain.runtime.image import decode, read_file
+from edgebrain.runtime.opencv import opencv_alone
 
 # Lossy files leave 0..10 and 246..255 of 0 and 255, rarely more; labels are numbers up to this.
 LOSSY = 32
@@ -20,13 +27,19 @@ MIDDLE = 127
 MOST_LEVELS = LOSSY + 1
 # A label fills a square of so many pixels somewhere; the soft edge of a lesion never does.
 BLOCK = 5
+# This many masks that mark something are enough, because all masks of a set are written in one way.
+SAMPLE = 64
+THREADS = 2
 
 
 @dataclass(frozen=True)
 class MaskEncoding:
-    """above: a pixel is lesion where its level is higher. levels: those that masks are made of, sorted.
+    """How grey levels of a mask are read.
 
-    seen: whether any mask told; else it is what masks are taken for.
+    Attributes:
+        above: A pixel is lesion where its grey level is higher than this.
+        levels: The grey levels that the set's masks are made of, sorted.
+        seen: Whether a mask showed it; False where none marks anything and 0/255 is only assumed.
     """
 
     above: int
@@ -39,13 +52,34 @@ class MaskEncoding:
         return f"{self.levels[0]}{'/' if len(self.levels) == 2 else '..'}{self.levels[-1]}"
 
     def lesion(self, mask: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 as decoded to (H, W) bool, True is lesion."""
+        """Tell lesion from the rest.
+
+        Args:
+            mask: (H, W) uint8, as decoded.
+
+        Returns:
+            (H, W) bool, True is lesion.
+
+        Example:
+            >>> MaskEncoding(127, (0, 255)).lesion(np.array([[0, 130, 255]], np.uint8))
+            array([[False,  True,  True]])
+        """
         found: np.ndarray = mask > self.above
         return found
 
     def misfit(self, mask: np.ndarray) -> str:
-        """Why a mask, (H, W) uint8, is written in another way than the set's; empty where it fits. A mask without any
-        lesion fits each."""
+        """Say why a mask is written in another way than the set's.
+
+        Args:
+            mask: (H, W) uint8, as decoded.
+
+        Returns:
+            The reason; empty where it fits. A mask without any lesion fits every encoding.
+
+        Example:
+            >>> MaskEncoding(127, (0, 255)).misfit(np.array([[0, 1]], np.uint8))
+            "the mask holds 0 and 1, the set's masks 0 and 255"
+        """
         top = int(mask.max(initial=0))
         if not top or (self.above == MIDDLE and top > MIDDLE):
             return ""
@@ -67,7 +101,7 @@ class MaskEncoding:
         return f"masks: {self.name} (labels {_listed(self.levels[1:])}): every label above 0 is read as lesion"
 
     def as_json(self) -> dict[str, Any] | None:
-        """The encoding as JSON object; None where no mask told."""
+        """The encoding as JSON object; None where no mask showed it."""
         return {"name": self.name, "above": self.above, "levels": list(self.levels)} if self.seen else None
 
     @classmethod
@@ -80,8 +114,36 @@ TWO_VALUED = MaskEncoding(MIDDLE, (0, 255))
 UNKNOWN = MaskEncoding(MIDDLE, (0, 255), seen=False)
 
 
+def encoding_of_files(paths: Sequence[Path]) -> MaskEncoding:
+    """Find out how the masks of a data set are written, from a sample of its mask files.
+
+    Files that cannot be read are passed over here: whoever needs one of them names it.
+    """
+    # Ordered by hash, the sample is spread over the set, and the same on every machine.
+    in_order = sorted(paths, key=lambda path: sha256_bytes(path.name.encode()))
+    found: list[np.ndarray] = []
+    with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(in_order), SAMPLE):
+            masks = pool.map(_decoded, in_order[start : start + SAMPLE])
+            found += [mask for mask in masks if mask is not None and mask.any()]
+            if len(found) >= SAMPLE:
+                break
+    return detect(found)
+
+
 def detect(masks: Iterable[np.ndarray]) -> MaskEncoding:
-    """The encoding that most of these masks have; of equals 0/255. masks: (H, W) uint8; empty ones tell nothing."""
+    """Find the encoding that most masks have.
+
+    Args:
+        masks: Each (H, W) uint8, as decoded. Masks without any lesion are passed over.
+
+    Returns:
+        The encoding; 0/255 where two are equally frequent; UNKNOWN where no mask marks anything.
+
+    Example:
+        >>> detect([np.eye(8, dtype=np.uint8)]).name
+        '0/1'
+    """
     grey, counted = [], []
     for mask in masks:
         levels = levels_of(mask)
@@ -99,18 +161,32 @@ def detect(masks: Iterable[np.ndarray]) -> MaskEncoding:
     return TWO_VALUED
 
 
-def informative(mask: np.ndarray) -> bool:
-    """Whether a mask, (H, W) uint8, says anything on its encoding: it marks something."""
-    return bool(mask.max(initial=0))
-
-
 def levels_of(mask: np.ndarray) -> tuple[int, ...]:
-    """The grey levels of a mask, sorted."""
+    """The grey levels that occur in a mask, sorted.
+
+    Args:
+        mask: (H, W) uint8, as decoded.
+
+    Example:
+        >>> levels_of(np.array([[0, 255, 0]], np.uint8))
+        (0, 255)
+    """
     return tuple(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
 
 
+def _decoded(path: Path) -> np.ndarray | None:
+    """A mask, (H, W) uint8; None where it cannot be read."""
+    try:
+        return decode(read_file(path, str(path))[0], str(path))
+    except BadImage:
+        return None
+
+
 def _is_noise(mask: np.ndarray, levels: Sequence[int]) -> bool:
-    """What a lossy file makes of an empty mask: dark, and neither two levels, which somebody drew, nor areas of one."""
+    """Whether a mask, (H, W) uint8, is what lossy compression makes of an empty one.
+
+    Such a mask is dark. It has more than two levels, because two are drawn by a person, and no area of one level.
+    """
     if levels[-1] > LOSSY or len(levels) == 2:
         return False
     return bool(levels[0]) or not _fills_square(mask, levels[1:])
@@ -122,7 +198,7 @@ def _has_middle_label(masks: Sequence[tuple[np.ndarray, tuple[int, ...]]]) -> bo
 
 
 def _fills_square(mask: np.ndarray, levels: Sequence[int]) -> bool:
-    """Whether one of these levels fills a square somewhere."""
+    """Whether one of these levels fills a square of BLOCK pixels somewhere in a mask, (H, W) uint8."""
     square = np.ones((BLOCK, BLOCK), dtype=np.uint8)
     return any(bool(cv2.erode((mask == level).astype(np.uint8), square, borderValue=0).any()) for level in levels)
 

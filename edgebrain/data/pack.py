@@ -11,7 +11,7 @@ The key is a hash of names, sizes and times of all files, so that a changed data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +27,7 @@ from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import Dataset, Record
 from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_json, whole_folder, write_json
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.opencv import opencv_alone
 from edgebrain.runtime.transform import shrink
 
@@ -34,7 +35,6 @@ VERSION = 2
 THREADS = 2
 AHEAD = 64
 PACK_FILE, GROUPS_FILE = "pack.json", "groups.json"
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Slice:
     reason: str = ""
 
 
-def open_pack(dataset: Dataset, side: int = 128, progress: Progress | None = None) -> Pack:
+def open_pack(dataset: Dataset, side: int = 128, progress: Progress = no_progress) -> Pack:
     """The pack of a data set: the one on disk, or a new one.
 
     A slice that `Record.load` refuses is left out and named in `rejected`. side: pixels. progress: called with slices
@@ -151,7 +151,7 @@ def _open(folder: Path, side: int) -> tuple[dict[str, Any], np.ndarray, np.ndarr
     return (content, images, masks) if images.shape == masks.shape == shape else None
 
 
-def _build(folder: Path, dataset: Dataset, side: int, progress: Progress | None) -> None:
+def _build(folder: Path, dataset: Dataset, side: int, progress: Progress) -> None:
     try:
         with whole_folder(folder, force=True) as part:
             _write(part, dataset, side, progress)
@@ -159,7 +159,7 @@ def _build(folder: Path, dataset: Dataset, side: int, progress: Progress | None)
         raise CannotWrite(problem.message, "free some space, or set XDG_CACHE_HOME to a folder with room") from problem
 
 
-def _write(part: Path, dataset: Dataset, side: int, progress: Progress | None) -> None:
+def _write(part: Path, dataset: Dataset, side: int, progress: Progress) -> None:
     kept: list[_Slice] = []
     rejected: list[tuple[str, str]] = []
     total = len(dataset.records)
@@ -174,8 +174,7 @@ def _write(part: Path, dataset: Dataset, side: int, progress: Progress | None) -
                 images.write(one.image.tobytes())
                 masks.write(one.mask.tobytes())
                 kept.append(_Slice(one.record, None, None, one.image_sha256, one.mask_sha256))
-            if progress is not None:
-                progress(done, total)
+            progress("reading slices", done, total)
         for stream in (images, masks):
             stream.seek(0)
             _write_header(stream, len(kept), side)

@@ -1,24 +1,23 @@
 """What a data set is made of: records (where a slice lies and what is known of it) and samples (the slice read).
 
-The one reading of image and mask, which every command goes by, is `Record.load`.
+Every command reads image and mask through `Record.load`, so that all of them refuse the same slices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edgebrain.bundle import CLASSES
-from edgebrain.data.masks import TWO_VALUED, MaskEncoding
+from edgebrain.bundle import CLASSES, HEALTHY
+from edgebrain.data.masks import TWO_VALUED, MaskEncoding, encoding_of_files
 from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.image import decode
 
-HEALTHY = "no_tumor"
 PLANES = ("axial", "coronal", "sagittal")
 
 
@@ -26,9 +25,15 @@ PLANES = ("axial", "coronal", "sagittal")
 class Sample:
     """One slice, read.
 
-    image: (H, W) uint8. mask: (H, W) bool, True is lesion; empty for a healthy slice. label: one of CLASSES. plane: one
-    of PLANES. group: slices of one group are never on two sides of a split. image_sha256, mask_sha256: of the files;
-    empty where there is none.
+    Attributes:
+        id: The name of its record.
+        image: (H, W) uint8 grey levels.
+        mask: (H, W) bool, True is lesion; all False for a healthy slice.
+        label: One of CLASSES.
+        group: Slices of one group are never on two sides of a split.
+        plane: One of PLANES.
+        image_sha256: Hash of the image file.
+        mask_sha256: Hash of the mask file; empty where there is none.
     """
 
     id: str
@@ -43,9 +48,19 @@ class Sample:
 
 @dataclass(frozen=True)
 class Record:
-    """One slice, not read yet. name: the image's file name, unique in its data set. mask_path: None where the
-    data set holds none. folder: the side that the data set's maker put it on (train, test), or empty. encoding: how the
-    data set's masks are written. other_masks: files that claim to be its mask as well."""
+    """One slice, not read yet.
+
+    Attributes:
+        name: The image's file name, unique in its data set.
+        image_path: The image file.
+        mask_path: The mask file; None where the data set holds none.
+        label: One of CLASSES.
+        plane: One of PLANES.
+        folder: The side that the data set's maker put it on (train, val, test), or empty.
+        group: The patient or whatever else must not be split, or empty.
+        encoding: How the data set's masks are written; `with_encoding` fills it in.
+        other_masks: Further files that claim to be its mask.
+    """
 
     name: str
     image_path: Path
@@ -64,14 +79,15 @@ class Record:
 
     @property
     def needs_mask(self) -> bool:
-        """Whether it is a tumour's slice, which is of no use without a mask."""
+        """Whether the slice shows a tumour, so that it is of no use without a mask."""
         return self.label not in ("", HEALTHY)
 
     def load(self) -> Sample:
-        """Read image and mask, and hold them against each other, the label and the data set.
+        """Read image and mask, and check them against each other, the label and the data set.
 
-        Raises BadImage: a file that cannot be read, a mask of another size, encoding or orientation, a tumour slice
-        without a mask or with an empty one, a healthy slice with a lesion.
+        Raises:
+            BadImage: A file cannot be read; the mask has another size, encoding or orientation; a tumour slice has no
+                mask or an empty one; a healthy slice has a lesion.
         """
         data = read(self.image_path)
         image = decode(data, str(self.image_path))
@@ -86,15 +102,28 @@ class Record:
         return Sample(self.name, image, mask, self.label, self.group, self.plane, *hashes)
 
     def load_mask(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """The mask of an image of this shape, (H, W) bool; not held against the label.
+        """Read the mask, without checking it against the label.
 
-        None for a tumour slice without a file; a healthy slice without one has an empty mask. Raises BadImage:
-        unreadable, of another shape or encoding, or one of several.
+        Args:
+            shape: (H, W) of the image.
+
+        Returns:
+            (H, W) bool, True is lesion; all False for a healthy slice without a file, None for such a tumour slice.
+
+        Raises:
+            BadImage: It cannot be read, has another size or encoding, or is one of several.
         """
         return self._mask_in(b"" if self.mask_path is None else read(self.mask_path), shape)
 
     def contradiction(self, mask: np.ndarray | None) -> str:
-        """Why the label and a mask, (H, W) bool, do not go together; empty where they do."""
+        """Say why label and mask contradict each other.
+
+        Args:
+            mask: (H, W) bool, True is lesion; None where there is none.
+
+        Returns:
+            The reason; empty where they agree.
+        """
         if self.needs_mask and mask is None:
             return f"{self.image_path}: a {self.label} slice without mask"
         if self.label == HEALTHY and mask is not None and mask.any():
@@ -104,7 +133,10 @@ class Record:
         return ""
 
     def _refuse_turned(self, image: bytes, mask: bytes) -> None:
-        """Raises BadImage: one of the two is turned by its header. Who drew the mask may have seen either picture."""
+        """Raises BadImage: one file is turned by its header, the other is not.
+
+        The person who drew the mask may have seen the picture turned or not: no rule here would always be right.
+        """
         orientations = [read_header(data, str(self.mask_path)).orientation for data in (image, mask)]
         if orientations[0] != orientations[1]:
             raise BadImage(
@@ -132,7 +164,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set on disk. root: its folder. records: sorted by name. encoding: how its masks are written."""
+    """A data set on disk.
+
+    Attributes:
+        root: Its folder.
+        kind: Name of the reader that knows its layout.
+        records: Its slices, sorted by name.
+        encoding: How its masks are written.
+    """
 
     root: Path
     kind: str
@@ -143,6 +182,20 @@ class Dataset:
         """The records with these names, in this order. Raises KeyError for a name that is not here."""
         known = {record.name: record for record in self.records}
         return tuple(known[name] for name in names)
+
+
+def with_encoding(records: Iterable[Record]) -> tuple[tuple[Record, ...], MaskEncoding]:
+    """Find out how the masks of one data set are written.
+
+    Args:
+        records: All slices of the data set.
+
+    Returns:
+        The records with the encoding filled in, and the encoding.
+    """
+    records = tuple(records)
+    encoding = encoding_of_files([record.mask_path for record in records if record.mask_path is not None])
+    return tuple(replace(record, encoding=encoding) for record in records), encoding
 
 
 def read(path: Path) -> bytes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from edgebrain.bundle import CLASSES
-from edgebrain.data.sample import HEALTHY
+from edgebrain.bundle import CLASSES, HEALTHY
 
 HEALTHY_NAMES = frozenset({
     "no", "none", "notumor", "nontumor", "withouttumor", "tumorfree", "nolesion", "healthy", "normal", "normalbrain",

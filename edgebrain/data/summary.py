@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from edgebrain.data.readers import lone_masks, scan, strays
 from edgebrain.data.rejected import as_json
 from edgebrain.data.sample import PLANES, Dataset, Record, read
 from edgebrain.errors import BadImage
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import opencv_alone
 
@@ -90,7 +91,7 @@ class Summary:
         }
 
 
-def summarise(path: Path, progress: Callable[[int, int], None] | None = None) -> Summary:
+def summarise(path: Path, progress: Progress = no_progress) -> Summary:
     """Read every file of a data folder. progress: called with slices done and slices in all.
 
     Raises BadData: the folder is missing, empty or of no known layout.
@@ -100,8 +101,7 @@ def summarise(path: Path, progress: Callable[[int, int], None] | None = None) ->
     with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
         for one in pool.map(_look, dataset.records):
             found.append(one)
-            if progress is not None:
-                progress(len(found), len(dataset.records))
+            progress("reading", len(found), len(dataset.records))
     return _summary(dataset, found)
 
 

@@ -10,7 +10,7 @@ Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from edgebrain.duplicates.similarity import (
     mapped_similarity,
 )
 from edgebrain.files import sha256_bytes
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.opencv import opencv_alone
 
 COPY, CROPPED, NEAR = 0, 1, 2
@@ -50,7 +51,6 @@ _STATES_TRIED = 2
 # A neighbour that the tree passes by may be nearer than one that it gives by this share at most. On 32,000 versions of
 # BRISC 2025 it passed none by, in less than half of the time.
 _SLACK = 0.6
-Progress = Callable[[int, int], None]
 _Link = tuple[int, int, float, int, int]
 
 
@@ -73,7 +73,7 @@ class Links:
         return len(self.first)
 
 
-def find_links(images: np.ndarray, progress: Progress | None = None) -> Links:
+def find_links(images: np.ndarray, progress: Progress = no_progress) -> Links:
     """Pairs of slices that show the same picture or neighbouring slices, each pair once, sorted.
 
     Of more than NEIGHBOURS versions of one picture each is linked with some, not with all others. Exact repeats are
@@ -131,7 +131,7 @@ class _Search:
         self._details[place] = details_of(self._thumbs[place])
         self._spectra[place] = spectra_of(details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]])))
 
-    def links(self, progress: Progress | None) -> list[_Link]:
+    def links(self, progress: Progress) -> list[_Link]:
         """The links, between rows of the images."""
         found: dict[tuple[int, int], _Link] = {}
         steps, total = 0, 2 * len(self._rows)
@@ -139,8 +139,7 @@ class _Search:
             for links in part:
                 found.update({link[:2]: link for link in links})
                 steps += 1
-                if progress is not None:
-                    progress(steps, total)
+                progress("matching", steps, total)
         rows = self._rows.tolist()
         return [(rows[a], rows[b], similarity, state, kind) for a, b, similarity, state, kind in found.values()]
 

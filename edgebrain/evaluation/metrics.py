@@ -1,7 +1,7 @@
 """Overlap of a predicted and a true lesion, one figure per slice, from counts of pixels at the slice's own size.
 
-Empty masks: where both are empty, overlap (Dice, IoU) is NaN: a healthy slice is no perfect score. Where only one is
-empty it is 0. Sensitivity is NaN without a true lesion, specificity is NaN where all is lesion.
+Empty masks: where both are empty, overlap (Dice, IoU) is NaN, so that a healthy slice is not a perfect score. Where
+only one is empty it is 0. Sensitivity is NaN without a true lesion, specificity is NaN where all is lesion.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from edgebrain.errors import BadData
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels per slice, each (N,) int64: lesion found, healthy called lesion, lesion missed, healthy left alone."""
+    """Pixels of each slice by what is true and what was predicted.
+
+    Attributes:
+        true_positive: (N,) int64, lesion called lesion.
+        false_positive: (N,) int64, healthy called lesion.
+        false_negative: (N,) int64, lesion called healthy.
+        true_negative: (N,) int64, healthy called healthy.
+    """
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -24,10 +31,21 @@ class Counts:
 
 
 def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> Counts:
-    """The four counts of each slice.
+    """Count the pixels of each slice.
 
-    Args: predicted, truth: (N, H, W) bool, at the slices' own size.
-    Raises BadData: N, H or W differ, or the arrays are not (N, H, W) bool.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        The four counts, each (N,) int64.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> count_pixels(np.array([[[True, True]]]), np.array([[[True, False]]])).false_positive
+        array([1])
     """
     _check(predicted, truth)
     found = np.count_nonzero(predicted & truth, axis=(1, 2))
@@ -38,73 +56,128 @@ def count_pixels(predicted: np.ndarray, truth: np.ndarray) -> Counts:
 
 
 def dice(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """2 TP / (2 TP + FP + FN) (Dice 1945).
+    """Dice coefficient, 2 TP / (2 TP + FP + FN) (Dice 1945).
 
-    Args: predicted, truth: (N, H, W) bool. Returns: (N,) float64 in [0, 1]; NaN where both are empty.
-    Raises BadData: the shapes differ.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        (N,) float64 in [0, 1]; NaN where both masks are empty.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> dice(np.array([[[True, True]]]), np.array([[[True, False]]]))
+        array([0.66666667])
     """
     return dice_of(count_pixels(predicted, truth))
 
 
 def iou(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """TP / (TP + FP + FN), the Jaccard index.
+    """Intersection over union (Jaccard index), TP / (TP + FP + FN).
 
-    Args: predicted, truth: (N, H, W) bool. Returns: (N,) float64 in [0, 1]; NaN where both are empty.
-    Raises BadData: the shapes differ.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        (N,) float64 in [0, 1]; NaN where both masks are empty.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> iou(np.array([[[True, True]]]), np.array([[[True, False]]]))
+        array([0.5])
     """
     return iou_of(count_pixels(predicted, truth))
 
 
 def pixel_accuracy(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(TP + TN) / all pixels. High for an empty answer too: most of a slice is never lesion.
+    """Pixel accuracy, (TP + TN) / all pixels. High for an empty prediction too, since most of a slice is no lesion.
 
-    Args: predicted, truth: (N, H, W) bool. Returns: (N,) float64 in [0, 1].
-    Raises BadData: the shapes differ.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        (N,) float64 in [0, 1]; never NaN.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> pixel_accuracy(np.array([[[True, True]]]), np.array([[[True, False]]]))
+        array([0.5])
     """
     return pixel_accuracy_of(count_pixels(predicted, truth))
 
 
 def sensitivity(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """TP / (TP + FN), the share of the lesion that was found.
+    """Sensitivity, TP / (TP + FN): the share of the lesion that was found.
 
-    Args: predicted, truth: (N, H, W) bool. Returns: (N,) float64 in [0, 1]; NaN without a true lesion.
-    Raises BadData: the shapes differ.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        (N,) float64 in [0, 1]; NaN without a true lesion.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> sensitivity(np.array([[[True, True]]]), np.array([[[True, False]]]))
+        array([1.])
     """
     return sensitivity_of(count_pixels(predicted, truth))
 
 
 def specificity(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """TN / (TN + FP), the share of the rest that was left alone.
+    """Specificity, TN / (TN + FP): the share of the healthy pixels that was not called lesion.
 
-    Args: predicted, truth: (N, H, W) bool. Returns: (N,) float64 in [0, 1]; NaN where all is lesion.
-    Raises BadData: the shapes differ.
+    Args:
+        predicted: (N, H, W) bool, predicted masks at the slices' own size.
+        truth: (N, H, W) bool, true masks.
+
+    Returns:
+        (N,) float64 in [0, 1]; NaN where all is lesion.
+
+    Raises:
+        BadData: The shapes differ, or the masks are not (N, H, W) bool.
+
+    Example:
+        >>> specificity(np.array([[[True, True]]]), np.array([[[True, False]]]))
+        array([0.])
     """
     return specificity_of(count_pixels(predicted, truth))
 
 
 def dice_of(counts: Counts) -> np.ndarray:
-    """Dice from counts, (N,) float64; NaN where both masks are empty."""
+    """Dice from counts: (N,) float64 in [0, 1]; NaN where both masks are empty."""
     return _ratio(2 * counts.true_positive, 2 * counts.true_positive + counts.false_positive + counts.false_negative)
 
 
 def iou_of(counts: Counts) -> np.ndarray:
-    """Jaccard index from counts, (N,) float64; NaN where both masks are empty."""
+    """Intersection over union from counts: (N,) float64 in [0, 1]; NaN where both masks are empty."""
     return _ratio(counts.true_positive, counts.true_positive + counts.false_positive + counts.false_negative)
 
 
 def pixel_accuracy_of(counts: Counts) -> np.ndarray:
-    """Pixel accuracy from counts, (N,) float64."""
+    """Pixel accuracy from counts: (N,) float64 in [0, 1]."""
     right = counts.true_positive + counts.true_negative
     return _ratio(right, right + counts.false_positive + counts.false_negative)
 
 
 def sensitivity_of(counts: Counts) -> np.ndarray:
-    """Sensitivity from counts, (N,) float64; NaN without a true lesion."""
+    """Sensitivity from counts: (N,) float64 in [0, 1]; NaN without a true lesion."""
     return _ratio(counts.true_positive, counts.true_positive + counts.false_negative)
 
 
 def specificity_of(counts: Counts) -> np.ndarray:
-    """Specificity from counts, (N,) float64; NaN where all is lesion."""
+    """Specificity from counts: (N,) float64 in [0, 1]; NaN where all is lesion."""
     return _ratio(counts.true_negative, counts.true_negative + counts.false_positive)
 
 

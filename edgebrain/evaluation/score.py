@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from typing import Protocol
 
 import numpy as np
 
 from edgebrain.evaluation.scores import ImageScore, score_image
+from edgebrain.progress import Progress, no_progress
 
 
 class Prediction(Protocol):
@@ -61,9 +62,7 @@ class Slice(Protocol):
         """axial, coronal or sagittal."""
 
 
-def score_session(
-    session: Session, samples: Iterable[Slice], progress: Callable[[int, int], None] | None = None
-) -> list[ImageScore]:
+def score_session(session: Session, samples: Iterable[Slice], progress: Progress = no_progress) -> list[ImageScore]:
     """Judge a session on slices, in their order. Slices may come from a generator; one is held at a time.
 
     progress: called with slices done and slices in all (0 where the iterable does not know) after each.
@@ -73,8 +72,7 @@ def score_session(
     scores = []
     for sample in samples:
         scores.append(_score(session, sample))
-        if progress is not None:
-            progress(len(scores), total)
+        progress("scoring", len(scores), total)
     return scores
 
 

@@ -1,7 +1,7 @@
 """The score of each slice, and the figures that are derived from them. A mean can always be recomputed.
 
-Tumour and healthy slices are never averaged together: overlap is a mean over tumour slices that have a mask; healthy
-slices are judged by whether anything was marked in them.
+Tumour and healthy slices are never averaged together: overlap is a mean over tumour slices with a mask, and healthy
+slices are scored by whether anything was called lesion in them.
 """
 
 from __future__ import annotations
@@ -14,23 +14,37 @@ from typing import Any
 
 import numpy as np
 
-from edgebrain.bundle import CLASSES
+from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.errors import BadData
 from edgebrain.evaluation import metrics, surface
 
-HEALTHY = "no_tumor"
 OVERLAPS = ("dice", "iou", "pixel_accuracy", "sensitivity", "specificity")
 OUTLINES = ("hd95_px", "surface_dice")
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One slice, judged at its own size.
+    """One slice, scored at its own size.
 
-    label, predicted: class names. class_probabilities: in the order of the model's classes. The overlaps follow
-    `metrics`: NaN where they are not defined, and all NaN where nobody drew a mask (true_area None).
-    true_area, predicted_area, pixels: in pixels of the slice. hd95_px, surface_dice: see `surface`; NaN also where
-    its library is not installed.
+    The overlaps are those of `metrics`: NaN where they are not defined, and all NaN where there is no true mask.
+
+    Attributes:
+        name: Of the slice.
+        group: Its patient, or the copies of one picture.
+        label: Its true class.
+        plane: axial, coronal or sagittal.
+        predicted: The predicted class.
+        class_probabilities: In [0, 1], in the order of the model's classes.
+        dice: In [0, 1].
+        iou: In [0, 1].
+        pixel_accuracy: In [0, 1].
+        sensitivity: In [0, 1].
+        specificity: In [0, 1].
+        true_area: Lesion pixels of the true mask; None where there is no true mask.
+        predicted_area: Lesion pixels of the predicted mask.
+        pixels: Of the slice.
+        hd95_px: See `surface`, in px; NaN also where its library is not installed.
+        surface_dice: See `surface`, in [0, 1]; NaN also where its library is not installed.
     """
 
     name: str
@@ -58,16 +72,18 @@ class ImageScore:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> ImageScore:
-        """The score of a JSON object; null becomes NaN. Raises BadData: a field is missing or of another type."""
+        """The score of a JSON object; null becomes NaN.
+
+        Raises:
+            BadData: A field is missing or of another type.
+        """
         try:
-            # Scores that were written before the outlines were measured lack these two.
-            values = {**dict.fromkeys(OUTLINES), **entry}
-            values = {field.name: values[field.name] for field in fields(cls)}
+            values = {field.name: entry[field.name] for field in fields(cls)}
             values["class_probabilities"] = tuple(float(value) for value in values["class_probabilities"])
             for key in (*OVERLAPS, *OUTLINES):
                 values[key] = math.nan if values[key] is None else float(values[key])
         except (KeyError, TypeError, ValueError) as problem:
-            raise BadData(f"a per-image score lacks or garbles {problem}", "write the scores again") from problem
+            raise BadData(f"a per-image score: {problem} is missing or malformed", "write it again") from problem
         return cls(**values)
 
     @property
@@ -77,7 +93,7 @@ class ImageScore:
 
     @property
     def is_drawn_tumour(self) -> bool:
-        """True where overlap can be judged: a tumour with a drawn mask."""
+        """True where overlap can be measured: a tumour with a lesion in its true mask."""
         return self.is_tumour and bool(self.true_area)
 
     @property
@@ -92,7 +108,7 @@ class ImageScore:
 
     @property
     def is_missed(self) -> bool:
-        """True for a tumour of which no pixel was found; marks elsewhere do not count, where a mask was drawn."""
+        """True for a tumour of which no pixel was found; where there is a true mask, pixels outside it do not count."""
         return self.is_tumour and (self.sensitivity == 0.0 if self.true_area else not self.is_marked)
 
     @property
@@ -111,11 +127,26 @@ def score_image(
     true_mask: np.ndarray | None,
     class_probabilities: Sequence[float] | np.ndarray,
 ) -> ImageScore:
-    """Judge one slice.
+    """Score one slice.
 
-    Args: classes: names in the order of class_probabilities, (classes,) in [0, 1]. predicted_mask: (H, W) bool.
-    true_mask: (H, W) bool, or None where nobody drew one.
-    Raises BadData: the masks differ in size, or there are not as many probabilities as classes.
+    Args:
+        name: Of the slice.
+        group: Its patient, or the copies of one picture.
+        label: Its true class.
+        plane: axial, coronal or sagittal.
+        classes: Class names, in the order of the probabilities.
+        predicted_mask: (H, W) bool, at the slice's own size.
+        true_mask: (H, W) bool, or None where there is none.
+        class_probabilities: (classes,) float in [0, 1].
+
+    Raises:
+        BadData: The masks differ in size, or there are not as many probabilities as classes.
+
+    Example:
+        >>> mask = np.ones((2, 2), bool)
+        >>> score = score_image("a.png", "p1", "glioma", "axial", ("glioma", "no_tumor"), mask, mask, (0.9, 0.1))
+        >>> score.dice, score.predicted, score.predicted_area
+        (1.0, 'glioma', 4)
     """
     probabilities = tuple(float(value) for value in class_probabilities)
     if len(probabilities) != len(classes):
@@ -135,7 +166,8 @@ def score_image(
     )
 
 
-# figure -> (which slices, value of a slice). Each is a mean over its own kind of slice, never over both.
+# Figure -> (which slices, value of a slice). Each is a mean over one kind of slice: a mean over tumour and healthy
+# slices would change with their proportion in the data set.
 FIGURES: dict[str, tuple[Callable[[ImageScore], bool], Callable[[ImageScore], float]]] = {
     **{key: (attrgetter("is_drawn_tumour"), attrgetter(key)) for key in (*OVERLAPS, *OUTLINES)},
     "accuracy": (lambda score: True, attrgetter("is_right")),
@@ -146,15 +178,27 @@ FIGURES: dict[str, tuple[Callable[[ImageScore], bool], Callable[[ImageScore], fl
 
 
 def summarise(scores: Sequence[ImageScore], classes: Sequence[str] = CLASSES) -> dict[str, Any]:
-    """The figures of a list of scores, every slice counting once, ready for JSON; None where there is nothing to judge.
+    """Summarise scores with every slice counting once.
 
-    dice, iou, pixel_accuracy, sensitivity, specificity, hd95_px, surface_dice: means over tumour slices that have a
-    mask. accuracy: share of all slices whose class is right. f1: one per class, None for a class that neither occurs
-    nor was predicted. macro_f1: mean over the others. confusion: counts, rows true, columns predicted, ordered as
-    `classes`. healthy_marked: share of healthy slices with any lesion pixel. healthy_area: mean share of a healthy
-    slice that is marked. missed_tumours: share of tumour slices of which no pixel was found.
-    counts: slices, tumours, tumours_with_mask, healthy.
-    Raises BadData: a label that is not among `classes`.
+    Args:
+        scores: Of the slices.
+        classes: Class names, which order the confusion matrix.
+
+    Returns:
+        Figures ready for JSON; None where no slice has such a figure.
+
+        - `dice`, `iou`, `pixel_accuracy`, `sensitivity`, `specificity`, `surface_dice` (fractions of 1) and `hd95_px`
+          (px): means over tumour slices with a mask.
+        - `accuracy`: share of all slices whose class is right.
+        - `f1`: by class, None for a class that neither occurs nor was predicted; `macro_f1`: mean over the others.
+        - `confusion`: counts, rows true and columns predicted, in the order of `classes`.
+        - `healthy_marked`: share of healthy slices with any lesion pixel; `healthy_area`: mean share of their pixels
+          that is called lesion.
+        - `missed_tumours`: share of tumour slices of which no pixel was found.
+        - `counts`: `slices`, `tumours`, `tumours_with_mask`, `healthy`.
+
+    Raises:
+        BadData: A label is not among `classes`.
     """
     tumours = [score for score in scores if score.is_tumour]
     matrix = confusion(scores, classes)
@@ -175,15 +219,25 @@ def summarise(scores: Sequence[ImageScore], classes: Sequence[str] = CLASSES) ->
 
 
 def group_means(scores: Sequence[ImageScore]) -> dict[str, float | None]:
-    """The same means with every group (patient, copies of one picture) counting once, however many slices it has.
+    """The figures with every group counting once, however many slices it has.
 
-    Returns: a figure for each of FIGURES: slices of one kind are averaged within their group, then the groups.
+    Returns:
+        Name of each of FIGURES -> the mean over groups of the means within groups; None where no slice has it.
     """
     return {name: _mean(group_values(scores, name)) for name in FIGURES}
 
 
 def group_values(scores: Sequence[ImageScore], name: str) -> list[float]:
-    """One of FIGURES in each group: the mean over its slices of that kind. What is not known is left out."""
+    """One figure in each group.
+
+    Args:
+        scores: Of the slices.
+        name: One of FIGURES.
+
+    Returns:
+        The mean over each group's slices, in the order in which groups first occur; groups without a value are left
+        out.
+    """
     chosen, value = FIGURES[name]
     groups: dict[str, list[float]] = {}
     for score in scores:
@@ -200,16 +254,27 @@ def by(scores: Sequence[ImageScore], key: str) -> dict[str, list[ImageScore]]:
 
 
 def confusion(scores: Iterable[ImageScore], classes: Sequence[str] = CLASSES) -> np.ndarray:
-    """Counts of (true, predicted) class, (classes, classes) int64. Raises BadData: a label not among `classes`."""
-    place = {name: index for index, name in enumerate(classes)}
+    """Count slices by true and predicted class.
+
+    Args:
+        scores: Of the slices.
+        classes: Class names, in the wanted order.
+
+    Returns:
+        (classes, classes) int64, rows true and columns predicted.
+
+    Raises:
+        BadData: A label is not among `classes`.
+    """
+    index = {name: row for row, name in enumerate(classes)}
     matrix = np.zeros((len(classes), len(classes)), dtype=np.int64)
     for score in scores:
-        if score.label not in place or score.predicted not in place:
+        if score.label not in index or score.predicted not in index:
             raise BadData(
                 f"{score.name}: class {score.label} or {score.predicted} is not one of {', '.join(classes)}",
-                "judge a bundle on data of its own classes",
+                "score a bundle on data of its own classes",
             )
-        matrix[place[score.label], place[score.predicted]] += 1
+        matrix[index[score.label], index[score.predicted]] += 1
     return matrix
 
 
@@ -244,7 +309,10 @@ def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    """The mean of what is known, summed without rounding: the order of the slices cannot change it. None of nothing."""
+    """The mean of the values that are not NaN; None without one.
+
+    Summed without rounding, so that the order of the slices cannot change the result.
+    """
     known = [value for value in values if not math.isnan(value)]
     return math.fsum(known) / len(known) if known else None
 

@@ -1,30 +1,30 @@
-"""PASS, FAIL or INCONCLUSIVE: how much a bundle loses against its float root, with an interval, held against a margin.
+"""PASS, FAIL or INCONCLUSIVE: the loss of a bundle against its float root, with an interval, against a margin.
 
-PASS: the interval lies inside the margin (its upper end is no larger). FAIL: outside (its lower end is larger).
-INCONCLUSIVE: the margin lies in it, so the data cannot tell; the number of groups that could is given. This is the
-non-inferiority test with a margin fixed beforehand (FDA 2016, Non-Inferiority Clinical Trials; ICH E9).
+PASS: the interval lies within the margin (its upper end is not larger). FAIL: it lies beyond the margin (its lower end
+is larger). INCONCLUSIVE: the margin lies in the interval; the number of groups that would settle it is given. This is
+the non-inferiority test with a margin fixed beforehand (FDA 2016, Non-Inferiority Clinical Trials; ICH E9).
 
-More than one question: a bundle passes only if it passes every one, which by itself keeps a wrong PASS as rare as one
-question alone would (Berger 1982, intersection-union). The strata are many, so that one of them would soon look bad by
-chance; their intervals are widened to 1 - 5 % / (number of strata) (Bonferroni): all of them hold together.
+Several comparisons: a bundle passes only if it passes all of them, which by itself keeps a wrong PASS as rare as one
+comparison alone does (Berger 1982, intersection-union). There are many strata, and one of them would soon look bad by
+chance, so their intervals are widened to 1 - 5 % / (number of strata) (Bonferroni): all of them hold together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgebrain.evaluation.bootstrap import RESAMPLES, mean_interval
 from edgebrain.evaluation.paired_proportions import score_interval
-from edgebrain.evaluation.power import groups_for_flips, groups_for_mean
+from edgebrain.evaluation.power import groups_for_mean, groups_for_proportion
 from edgebrain.evaluation.scores import ImageScore
-from edgebrain.evaluation.strata import Pair, pair_up, strata, worst_groups
+from edgebrain.evaluation.strata import PairedScore, pair_up, strata, worst_groups
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
-# With fewer groups no interval is worth its name.
+# With fewer groups an interval would hang on the shape of a distribution that nobody can see in so few values.
 FEWEST_GROUPS = 10
 
 
@@ -32,9 +32,13 @@ FEWEST_GROUPS = 10
 class Margins:
     """The largest losses that are accepted, as fractions of 1 (0.005 is half a point).
 
-    dice: mean Dice over tumours. accuracy: share of slices whose class is right. missed_tumours: share of tumours of
-    which nothing is found, more than before. stratum: Dice in any stratum. class_accuracy: accuracy in any class.
-    healthy_marked: share of healthy slices that are marked, more than before.
+    Attributes:
+        dice: Loss of mean Dice over tumours.
+        accuracy: Loss of the share of slices whose class is right.
+        missed_tumours: Increase of the share of tumours of which no pixel is found.
+        stratum: Loss of mean Dice in any stratum.
+        class_accuracy: Loss of accuracy in any class.
+        healthy_marked: Increase of the share of healthy slices with any lesion pixel.
     """
 
     dice: float = 0.005
@@ -47,7 +51,13 @@ class Margins:
 
 @dataclass(frozen=True)
 class Sampling:
-    """confidence: of the intervals. resamples, seed: of the bootstrap."""
+    """How intervals are computed.
+
+    Attributes:
+        confidence: Of the intervals, in (0, 1).
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
 
     confidence: float = 0.95
     resamples: int = RESAMPLES
@@ -56,12 +66,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is lost on one slice. on: which slices. loss: of a pair, positive where the bundle is worse. flips: the loss
-    is -1, 0 or 1, and rare."""
+    """What is lost on one slice.
 
-    on: Callable[[Pair], bool]
-    loss: Callable[[Pair], float]
-    flips: bool
+    Attributes:
+        applies: Whether a slice can answer the question.
+        loss: Of one slice, positive where the bundle is worse.
+        binary: Whether a slice's loss is -1, 0 or 1, so that the interval is one of proportions.
+    """
+
+    applies: Callable[[PairedScore], bool]
+    loss: Callable[[PairedScore], float]
+    binary: bool
 
 
 MEASURES = {
@@ -81,7 +96,8 @@ MEASURES = {
         lambda p: p.before.is_drawn_tumour, lambda p: p.before.surface_dice - p.after.surface_dice, False
     ),
 }
-TOLD = ("healthy_area", "hd95_px", "surface_dice")
+# Reported with their intervals, without a margin: no accepted loss is established for them.
+UNJUDGED = ("healthy_area", "hd95_px", "surface_dice")
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """outcome: the worst of the comparisons that are judged: FAIL, else INCONCLUSIVE, else PASS."""
+    """The outcome of all comparisons.
+
+    Attributes:
+        outcome: The worst one of those with a margin: FAIL, else INCONCLUSIVE, else PASS.
+        comparisons: Every question and its answer.
+    """
 
     outcome: str
     comparisons: tuple[Comparison, ...]
@@ -126,9 +147,16 @@ class Verdict:
 def judge_bundle(
     before: Sequence[ImageScore], after: Sequence[ImageScore], margins: Margins, sampling: Sampling
 ) -> Verdict:
-    """The verdict on a bundle. before: the float root's scores; after: the bundle's, of the same slices in order.
+    """Compare a bundle with the float model that it comes from.
 
-    Raises BadData: the slices are not the same.
+    Args:
+        before: The float model's scores.
+        after: The bundle's scores, of the same slices in the same order.
+        margins: The accepted losses.
+        sampling: How intervals are computed.
+
+    Raises:
+        BadData: The slices are not the same.
     """
     pairs = pair_up(before, after)
     whole = [
@@ -139,20 +167,35 @@ def judge_bundle(
             ("missed_tumours", margins.missed_tumours),
         )
     ]
-    told = [_compare(measure, "", pairs, None, sampling) for measure in TOLD]
-    found = (*whole, *_by_strata(pairs, margins, sampling), *told)
+    unjudged = [_compare(measure, "", pairs, None, sampling) for measure in UNJUDGED]
+    found = (*whole, *_by_strata(pairs, margins, sampling), *unjudged)
     comparisons = tuple(one for one in found if one is not None)
     return Verdict(worst_of(one.outcome for one in comparisons), comparisons)
 
 
 def worst_of(outcomes: Iterable[str | None]) -> str:
-    """FAIL if there is one, else INCONCLUSIVE if there is one or nothing was judged, else PASS."""
+    """The worst outcome: FAIL, else INCONCLUSIVE, else PASS; INCONCLUSIVE where nothing was judged.
+
+    Example:
+        >>> worst_of(["PASS", None, "FAIL"]), worst_of([None])
+        ('FAIL', 'INCONCLUSIVE')
+    """
     known = {outcome for outcome in outcomes if outcome is not None}
     return next((outcome for outcome in (FAIL, INCONCLUSIVE) if outcome in known), PASS if known else INCONCLUSIVE)
 
 
 def outcome_of(low: float | None, high: float | None, margin: float) -> str:
-    """On which side of the margin an interval lies."""
+    """On which side of a margin an interval lies.
+
+    Args:
+        low: Lower end; None where it is unknown.
+        high: Upper end; None where it is unknown.
+        margin: The largest accepted loss, in the same unit.
+
+    Example:
+        >>> outcome_of(-0.01, 0.004, margin=0.005), outcome_of(0.0, 0.01, margin=0.005)
+        ('PASS', 'INCONCLUSIVE')
+    """
     if high is not None and high <= margin:
         return PASS
     if low is not None and low > margin:
@@ -160,23 +203,29 @@ def outcome_of(low: float | None, high: float | None, margin: float) -> str:
     return INCONCLUSIVE
 
 
-def group_means_of(pairs: Sequence[Pair], measure: Measure) -> tuple[np.ndarray, np.ndarray]:
-    """What is lost, a mean for each group, (groups,) float64, by the groups' names; what is not known is left out.
+def group_means_of(pairs: Sequence[PairedScore], measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+    """Average the loss within each group.
 
-    Returns: the means, and how many slices each is of, (groups,) int64.
+    Args:
+        pairs: The slices; those that cannot answer, and those whose loss is NaN, are left out.
+        measure: The question.
+
+    Returns:
+        (groups,) float64 mean losses in the measure's unit, ordered by the groups' names, and (groups,) int64 slices
+        that each is the mean of. Both are empty where no slice can answer.
     """
-    chosen = [(pair.before.group, measure.loss(pair)) for pair in pairs if measure.on(pair)]
+    chosen = [(pair.before.group, measure.loss(pair)) for pair in pairs if measure.applies(pair)]
     known = [(group, loss) for group, loss in chosen if not np.isnan(loss)]
     if not known:
         return np.empty(0), np.empty(0, dtype=np.int64)
     names, losses = zip(*known, strict=True)
-    _, place = np.unique(names, return_inverse=True)
-    sizes = np.bincount(place)
-    return np.bincount(place, weights=losses) / sizes, sizes
+    _, group_index = np.unique(names, return_inverse=True)
+    sizes = np.bincount(group_index)
+    return np.bincount(group_index, weights=losses) / sizes, sizes
 
 
-def _by_strata(pairs: Sequence[Pair], margins: Margins, sampling: Sampling) -> list[Comparison | None]:
-    """Dice in each stratum and in the worst groups, accuracy in each class, healthy slices marked."""
+def _by_strata(pairs: Sequence[PairedScore], margins: Margins, sampling: Sampling) -> list[Comparison | None]:
+    """Dice in each stratum and in the worst groups, accuracy in each class, and healthy slices that are marked."""
     questions = [("dice", name, members, margins.stratum) for name, members in strata(pairs).items()]
     questions += [("dice", "worst 5 %", worst_groups(pairs), margins.stratum)]
     labels = sorted({pair.before.label for pair in pairs})
@@ -184,24 +233,21 @@ def _by_strata(pairs: Sequence[Pair], margins: Margins, sampling: Sampling) -> l
         members = [pair for pair in pairs if pair.before.label == label]
         questions += [("accuracy", f"class {label}", members, margins.class_accuracy)]
     questions += [("healthy_marked", "healthy", list(pairs), margins.healthy_marked)]
-    asked = [(name, stratum, members, margin) for name, stratum, members, margin in questions if _on(name, members)]
-    together = Sampling(1.0 - (1.0 - sampling.confidence) / max(1, len(asked)), sampling.resamples, sampling.seed)
-    return [_compare(name, stratum, members, margin, together) for name, stratum, members, margin in asked]
-
-
-def _on(name: str, pairs: Sequence[Pair]) -> bool:
-    return any(MEASURES[name].on(pair) for pair in pairs)
+    answered = [question for question in questions if any(map(MEASURES[question[0]].applies, question[2]))]
+    # Bonferroni, over the questions that any slice can answer.
+    widened = replace(sampling, confidence=1.0 - (1.0 - sampling.confidence) / max(1, len(answered)))
+    return [_compare(name, stratum, members, margin, widened) for name, stratum, members, margin in answered]
 
 
 def _compare(
-    name: str, stratum: str, pairs: Sequence[Pair], margin: float | None, sampling: Sampling
+    name: str, stratum: str, pairs: Sequence[PairedScore], margin: float | None, sampling: Sampling
 ) -> Comparison | None:
-    """The answer to one question; None where no slice can answer it."""
+    """The answer to one question; None where no slice can answer it. margin: None where it is only reported."""
     measure = MEASURES[name]
     values, sizes = group_means_of(pairs, measure)
     if not len(values):
         return None
-    low, high = _interval(values, sizes, measure.flips, sampling)
+    low, high = _interval(values, sizes, measure.binary, sampling)
     outcome = None if margin is None else outcome_of(low, high, margin)
     return Comparison(
         measure=name,
@@ -214,35 +260,35 @@ def _compare(
         confidence=sampling.confidence,
         margin=margin,
         outcome=outcome,
-        groups_enough=_enough(values, sizes, measure.flips, (low, high), margin, sampling)
+        groups_enough=_groups_enough(values, sizes, measure.binary, (low, high), margin, sampling)
         if margin is not None and outcome == INCONCLUSIVE
         else None,
     )
 
 
 def _interval(
-    values: np.ndarray, sizes: np.ndarray, flips: bool, sampling: Sampling
+    values: np.ndarray, sizes: np.ndarray, binary: bool, sampling: Sampling
 ) -> tuple[float | None, float | None]:
     if len(values) < FEWEST_GROUPS:
         return None, None
-    if flips:
+    if binary:
         return score_interval(values, sizes, sampling.confidence)
     low, high = mean_interval(values, sampling.confidence, sampling.resamples, sampling.seed)
     return (float(low) if np.isfinite(low) else None), (float(high) if np.isfinite(high) else None)
 
 
-def _enough(
+def _groups_enough(
     values: np.ndarray,
     sizes: np.ndarray,
-    flips: bool,
+    binary: bool,
     interval: tuple[float | None, float | None],
     margin: float,
     sampling: Sampling,
 ) -> int | None:
-    """Groups that would settle what these could not."""
+    """Number of groups that would settle what these could not; None where no number would."""
     if len(values) < FEWEST_GROUPS:
         return FEWEST_GROUPS
-    if flips:
-        return groups_for_flips(values, margin, sampling.confidence, sizes)
+    if binary:
+        return groups_for_proportion(values, margin, sampling.confidence, sizes)
     low, high = (open_end if end is None else end for end, open_end in zip(interval, (-np.inf, np.inf), strict=True))
     return groups_for_mean(values, low, high, margin, sampling.confidence)

@@ -37,6 +37,7 @@ RUNTIME_FILES = (
     "formats.py",
     "libraries.py",
     "plugins.py",
+    "progress.py",
     "text.py",
     "runtime/**/*.py",
 )

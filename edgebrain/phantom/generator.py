@@ -6,7 +6,6 @@ head: a neighbouring slice, or the mirrored one with other noise; such slices ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +13,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgebrain.bundle import HEALTHY
 from edgebrain.cache import cache_folder
 from edgebrain.data.readers.phantom import LABELS, PHANTOM_FILE, PLANES
-from edgebrain.data.sample import HEALTHY
 from edgebrain.files import whole_folder, write_json
 from edgebrain.phantom.anatomy import draw_head
 from edgebrain.phantom.canvas import Easel, grown
 from edgebrain.phantom.lesion import draw_lesion
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.opencv import opencv_alone
 
 VERSION = 1
@@ -33,7 +33,6 @@ IMAGE_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRI
 MASK_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1)
 # Standard deviation of the difference of two even random bytes.
 BYTE_DIFFERENCE_DEVIATION = 104.5
-Progress = Callable[[int, int], None]
 
 
 class Phantom(NamedTuple):
@@ -66,7 +65,7 @@ def generate(index: int, seed: int) -> Phantom:
     return Phantom(_scan(canvas, rng, noise), mask, label, plane, f"head{head:05d}")
 
 
-def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress | None = None) -> None:
+def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress = no_progress) -> None:
     """Write the first `count` slices of a set, whole or not at all. progress: slices done, slices in all.
 
     Raises CannotWrite: the folder exists, or the disk refuses.
@@ -78,12 +77,11 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, progress: Progress |
         for index in range(count):
             name, group = _write(part, index, seed)
             groups[name] = group
-            if progress is not None:
-                progress(index + 1, count)
+            progress("drawing", index + 1, count)
         write_json(part / PHANTOM_FILE, {"version": VERSION, "count": count, "seed": seed, "groups": groups})
 
 
-def builtin_phantoms(count: int, seed: int, progress: Progress | None = None) -> Path:
+def builtin_phantoms(count: int, seed: int, progress: Progress = no_progress) -> Path:
     """The folder of a set in the user's cache; written on first use. Raises CannotWrite."""
     folder = cache_folder() / f"phantom-v{VERSION}-{count}-{seed}"
     if not (folder / PHANTOM_FILE).is_file():

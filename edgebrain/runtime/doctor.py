@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from edgebrain.formats import CPU, all_engines, all_formats, engines_for
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.engines import installed
 from edgebrain.runtime.environment import environment
-from edgebrain.runtime.probe import Progress, try_out
+from edgebrain.runtime.probe import try_out
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ MISSING = ("not installed", "")
 Broken = Mapping[str, tuple[str, str]]
 
 
-def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress | None = None) -> dict[str, Any]:
+def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress = no_progress) -> dict[str, Any]:
     """Facts for `edgebrain doctor`.
 
     Args: targets: names of the targets that can be started here. lacking: name -> what is missing, for the others.

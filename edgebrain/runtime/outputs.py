@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebrain.bundle import HEALTHY
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import refuse_to_overwrite, write_bytes
 from edgebrain.runtime.opencv import cv2
@@ -18,7 +19,6 @@ from edgebrain.runtime.session import Prediction
 from edgebrain.runtime.transform import resize_exact
 from edgebrain.text import in_one_line
 
-HEALTHY = "no_tumor"
 OUTLINE_BGR = (0, 220, 255)
 # An outline on a thumbnail cannot be seen: overlays are drawn at least this wide and high, in pixels.
 SMALLEST_OVERLAY = 384

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from edgebrain.errors import BadImage
 from edgebrain.files import claim_folder
+from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.answer import answer_file, append_failure, output_names
 from edgebrain.runtime.image import read_file
 from edgebrain.runtime.listing import PICTURES, left_out, list_files
@@ -22,8 +23,6 @@ from edgebrain.runtime.session import Session
 from edgebrain.text import in_one_line, shown_name
 
 DEFAULT_OUT = Path("predictions")
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -101,16 +100,27 @@ def predict_files(
     out: Path | None = None,
     pixel_mm: float | None = None,
     existing: Existing = "refuse",
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Outcome:
     """Predict pictures and write masks, overlays and results.csv, whose lines are on the disk one by one.
 
-    Args: inputs: files, or folders to search. out: the output folder; else the next free predictions-N. pixel_mm: side
-    of a pixel in mm. existing: what to do where `out` holds results: refuse, replace them, or continue (pictures that
-    have an answer and are unchanged are left as they are). progress: called with pictures done and pictures in all.
     Where there is nothing to predict, nothing is made.
-    Raises CannotWrite: a file is in the way, the disk is full, no permission, another process writes there, or the
-    results there are another model's.
+
+    Args:
+        session: The opened model.
+        inputs: Files, or folders to search.
+        out: The output folder; else the next free predictions-N.
+        pixel_mm: Side of a pixel in mm.
+        existing: What to do where `out` holds results: refuse, replace them, or continue (pictures that have an answer
+            and are unchanged are left as they are).
+        progress: Called with "pictures", how many are done and how many there are.
+
+    Returns:
+        What became of each picture.
+
+    Raises:
+        CannotWrite: A file is in the way, the disk is full, no permission, another process writes there, or the results
+            there are another model's.
     """
     check_pixel_mm(pixel_mm)
     found = find_inputs(inputs)
@@ -128,8 +138,7 @@ def predict_files(
             names = output_names(table)
             for done, picture in enumerate(found.pictures, start=1):
                 _predict_one(session, picture, names, pixel_mm, table, outcome)
-                if progress is not None:
-                    progress(done, len(found.pictures))
+                progress("pictures", done, len(found.pictures))
     return outcome
 
 

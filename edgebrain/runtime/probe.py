@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,16 +19,16 @@ import numpy as np
 
 from edgebrain.formats import all_engines
 from edgebrain.libraries import MODULES, cure, first_line
+from edgebrain.progress import Progress, no_progress
 
 # A cold import of a large framework takes a minute or two on a slow disk.
 PATIENCE_S = 180.0
 SIGNALS = {4: "SIGILL: an illegal instruction", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
-Progress = Callable[[int, int], None]
 
 GIVEN, WANTED = [-2.0, -1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]
 
 
-def try_out(names: Sequence[str], progress: Progress | None = None) -> dict[str, tuple[str, str] | None]:
+def try_out(names: Sequence[str], progress: Progress = no_progress) -> dict[str, tuple[str, str] | None]:
     """Import modules and run engines, each in a child process that may die of it.
 
     Args: names: modules to import, or `engine:NAME`. progress: called with things tried and things in all.
@@ -45,8 +45,7 @@ def try_out(names: Sequence[str], progress: Progress | None = None) -> dict[str,
                     found[name] = (reason, cure(reason, _package(name)))
                     break
                 found[name] = tuple(answer) if answer else None  # type: ignore[assignment]
-                if progress is not None:
-                    progress(len(found), len(names))
+                progress("trying what is installed", len(found), len(names))
     return found
 
 

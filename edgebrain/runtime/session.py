@@ -21,6 +21,7 @@ from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_prob
 
 PREDICT_STAGES = ("preprocess", "inference", "postprocess")
 
+Slice = np.ndarray | str | os.PathLike[str] | bytes
 StepCallback = Callable[[str, np.ndarray], None]
 """Called after each of STEPS, in this order, with its name and the array that it gave."""
 STEPS = ("decode", "resize", "input tensor", *(f"raw outputs ({role})" for role in ROLES), "mask")
@@ -87,7 +88,9 @@ class Session:
         """What really runs: engine, version, device, precision, delegate or provider, threads."""
         return self.engine.describe()
 
-    def predict(self, image: np.ndarray | str | os.PathLike[str] | bytes, on_step: StepCallback = ignore_step) -> Prediction:
+    def predict(
+        self, image: np.ndarray | str | os.PathLike[str] | bytes, on_step: StepCallback = ignore_step
+    ) -> Prediction:
         """Segment and classify one slice.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edgebrain.files import canonical_json
 from edgebrain.model.families import spec_from_json
 from edgebrain.model.network import WEIGHTS, load_weights
 from edgebrain.model.spec import Spec
+from edgebrain.progress import Progress
 from edgebrain.recipe import TrainRecipe
 from edgebrain.runtime.session import Session, open_session
 from edgebrain.training.precision import versions
@@ -56,7 +57,7 @@ def write_float_bundle(
     split: Split,
     weights: bytes,
     validation: Sequence[Record],
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Bundle:
     """Write RUN/float from the best weights, with its scores on the validation slices at native resolution."""
     lineage = {
@@ -77,14 +78,12 @@ def write_float_bundle(
     return write_bundle(draft.path, manifest, {WEIGHTS: weights, "scores.json": scores_file})
 
 
-def score_records(
-    session: Session, records: Sequence[Record], progress: Callable[[int, int], None]
-) -> list[ImageScore]:
+def score_records(session: Session, records: Sequence[Record], progress: Progress) -> list[ImageScore]:
     """Read and score slices one at a time."""
     scores = []
     for done, record in enumerate(records, start=1):
         scores += score_session(session, [record.load()])
-        progress(done, len(records))
+        progress("scoring", done, len(records))
     return scores
 
 

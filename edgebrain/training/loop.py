@@ -38,17 +38,14 @@ BEST, LAST = "best.weights.h5", "last.weights.h5"
 class Listener:
     """Callbacks of a training run. These ignore every call; the command line's draw bars."""
 
-    def packing(self, done: int, total: int) -> None:
-        """A slice was decoded."""
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A slice was decoded, or scored at native resolution."""
 
     def step(self, epoch: int, epochs: int, done: int, total: int, loss: float) -> None:
         """A batch was learnt from. epoch: counted from 1. loss: mean of the epoch so far."""
 
     def epoch(self, entry: dict[str, Any]) -> None:
         """An epoch ended. entry: what history.json holds of it."""
-
-    def scoring(self, done: int, total: int) -> None:
-        """A slice was scored at its own size."""
 
     def say(self, line: str) -> None:
         """Something about the data that a person should know."""
@@ -95,7 +92,7 @@ def start_run(
         BadData: The data cannot be split, or a class or more than a tenth of the masks is lost.
         CannotWrite: The folder exists, or the disk refuses.
     """
-    pack = open_pack(dataset, recipe.model.side, listener.packing)
+    pack = open_pack(dataset, recipe.model.side, listener.progress)
     refuse_losses(dataset.records, pack.rejected, dataset.root, allow_rejected)
     split = split_of(pack, recipe)
     entry = {
@@ -135,7 +132,7 @@ def resume_run(run: Path, recipe: TrainRecipe, dataset: Dataset, listener: Liste
     Raises:
         BadRun: It is no run, or the data are not those that it was started with.
     """
-    pack = open_pack(dataset, recipe.model.side, listener.packing)
+    pack = open_pack(dataset, recipe.model.side, listener.progress)
     if read_run(run)["data"]["sha256"] != pack.sha256:
         raise BadRun(
             f"{dataset.root}: is not the data that {run} was started with", "pass the same --data, or start a new run"
@@ -173,7 +170,7 @@ def finish_run(run: PreparedRun, listener: Listener) -> Path:
         _fit(run, listener)
         validation = run.dataset.named(run.split.names_of("val"))
         weights = (run.path / BEST).read_bytes()
-        write_float_bundle(run.path, run.recipe, run.pack, run.split, weights, validation, listener.scoring)
+        write_float_bundle(run.path, run.recipe, run.pack, run.split, weights, validation, listener.progress)
     return bundle
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgebrain.bundle import CLASSES
+from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.data.pack import Pack
-from edgebrain.data.sample import HEALTHY
 from edgebrain.evaluation import metrics
 from edgebrain.recipe import TrainPart
 from edgebrain.training.losses import mask_loss

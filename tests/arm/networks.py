@@ -95,7 +95,7 @@ def train(recipe_file: Path, run: Path) -> None:
     plain = spec.build(keras)
     set_weights_by_layer(plain, weights_by_layer(model))
     validation = dataset.named(split.names_of("val"))
-    write_float_bundle(run, recipe, pack, split, weights_bytes(plain), validation, Listener().scoring)
+    write_float_bundle(run, recipe, pack, split, weights_bytes(plain), validation, Listener().progress)
 
 
 def quantize(run: Path) -> None:

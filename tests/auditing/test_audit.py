@@ -315,9 +315,10 @@ def test_findings_stand_worst_first_and_json_holds_all_of_them(folder: Folder) -
 
 def test_progress_names_what_is_done(folder: Folder) -> None:
     fill(folder)
-    seen: list[str] = []
-    audit(folder.root, progress=lambda name, done, total: seen.append(name))
-    assert list(dict.fromkeys(seen)) == ["reading", "matching"]
+    seen: list[tuple[str, int, int]] = []
+    audit(folder.root, progress=lambda *step: seen.append(step))
+    assert list(dict.fromkeys(what for what, _, _ in seen)) == ["reading", "matching"]
+    assert seen[0][:2] == ("reading", 1) and seen[-1][1] == seen[-1][2]
 
 
 @pytest.mark.slow

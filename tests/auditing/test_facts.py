@@ -41,9 +41,9 @@ def test_the_facts_of_a_picture_are_those_of_the_file(tmp_path: Path) -> None:
     write(tmp_path / "mask.png", lesion(image.shape, size=10))
     records = [Record("a", tmp_path / "a.png", None, "glioma", "axial")]
     records.append(Record("b", tmp_path / "b.png", tmp_path / "mask.png", "glioma", "axial"))
-    steps: list[tuple[int, int]] = []
-    scan = scan_pictures(records, lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 2), (2, 2)] and scan.names == ["b"]
+    steps: list[tuple[str, int, int]] = []
+    scan = scan_pictures(records, lambda *step: steps.append(step))
+    assert steps == [("reading", 1, 2), ("reading", 2, 2)] and scan.names == ["b"]
     assert [(record.name, reason) for record, reason in scan.unreadable] == [("a", "is empty (0 bytes)")]
     fact = scan.facts[0]
     assert (fact.width, fact.height, fact.channels, fact.kind, fact.tables) == (96, 64, 3, "PNG", "")

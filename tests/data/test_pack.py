@@ -44,10 +44,10 @@ def test_soft_masks_keep_the_lesions_area(phantoms: Path) -> None:
 
 
 def test_a_pack_is_memory_mapped_and_built_once(phantoms: Path, cache: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    first = open_pack(open_dataset(phantoms), progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(n, 84) for n in range(1, 85)]
-    second = open_pack(open_dataset(phantoms), progress=lambda done, total: calls.append((done, total)))
+    calls: list[tuple[str, int, int]] = []
+    first = open_pack(open_dataset(phantoms), progress=lambda *step: calls.append(step))
+    assert calls == [("reading slices", n, 84) for n in range(1, 85)]
+    second = open_pack(open_dataset(phantoms), progress=lambda *step: calls.append(step))
     assert len(calls) == 84 and isinstance(second.images, np.memmap)
     assert second.sha256 == first.sha256 and (second.images == first.images).all()
     assert len(list(cache.iterdir())) == 1
@@ -146,7 +146,7 @@ def test_index_gives_rows_and_names_what_is_missing(few_phantoms: Path) -> None:
 
 
 def test_an_interrupted_build_leaves_nothing(few_phantoms: Path, cache: Path) -> None:
-    def stop(done: int, total: int) -> None:
+    def stop(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

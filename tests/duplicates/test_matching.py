@@ -142,7 +142,7 @@ def test_few_slices_are_no_problem(strangers: np.ndarray, count: int) -> None:
 
 def test_progress_reaches_its_end(strangers: np.ndarray) -> None:
     steps: list[tuple[int, int]] = []
-    find_links(strangers, lambda done, total: steps.append((done, total)))
+    find_links(strangers, lambda what, done, total: steps.append((done, total)))
     assert steps[-1] == (56, 56) and [done for done, _ in steps] == list(range(1, 57))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgebrain.errors import BadData
-from edgebrain.evaluation.bootstrap import mean_interval, student, studentized, weights
+from edgebrain.evaluation.bootstrap import draw_counts, mean_interval, student, studentized
 
 SKEWED = np.random.default_rng(3).exponential(size=120)
 
@@ -62,7 +62,7 @@ def test_columns_are_treated_apart_and_alike() -> None:
 
 
 def test_every_resample_draws_as_many_groups_as_there_are() -> None:
-    drawn = np.concatenate(list(weights(7, 5000, 0)))
+    drawn = np.concatenate(list(draw_counts(7, 5000, 0)))
     assert drawn.shape == (5000, 7) and (drawn.sum(axis=1) == 7).all()
     assert drawn.mean(axis=0) == pytest.approx(np.ones(7), abs=0.05)
     assert drawn.var() == pytest.approx(6 / 7, abs=0.05)

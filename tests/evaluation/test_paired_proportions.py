@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from edgebrain.errors import BadData
-from edgebrain.evaluation.paired_proportions import count_flips, score_interval, score_statistic
+from edgebrain.evaluation.paired_proportions import count_discordant, score_interval, score_statistic
 
 
 def flips(lost: int, won: int, groups: int) -> np.ndarray:
@@ -67,14 +67,14 @@ def test_groups_that_flip_by_parts_vary_less_than_whole_flips() -> None:
     ends = (score_interval(whole), score_interval(halves, np.full(200, 2)))
     widths = [high - low for low, high in ends]
     assert widths[1] == pytest.approx(widths[0] / np.sqrt(2), rel=0.08)
-    seen = count_flips(halves, np.full(200, 2))
+    seen = count_discordant(halves, np.full(200, 2))
     assert (seen.size, seen.lost, seen.won) == (0.5, 20, 12)
 
 
 def test_one_flip_in_a_large_group_is_not_taken_for_the_size_of_all_flips() -> None:
     values, sizes = np.zeros(201), np.ones(201, dtype=int)
     values[0], sizes[0] = 1 / 30, 30
-    assert count_flips(values, sizes).size == pytest.approx(200 / 201, rel=1e-3)
+    assert count_discordant(values, sizes).size == pytest.approx(200 / 201, rel=1e-3)
     assert score_interval(values, sizes)[1] > score_interval(np.zeros(201))[1]
 
 

@@ -5,11 +5,11 @@ import pytest
 
 from edgebrain.evaluation.bootstrap import student
 from edgebrain.evaluation.paired_proportions import score_interval
-from edgebrain.evaluation.power import groups_for_flips, groups_for_mean
+from edgebrain.evaluation.power import groups_for_mean, groups_for_proportion
 
 
 def test_without_a_flip_the_number_is_where_the_rule_of_three_meets_the_margin() -> None:
-    enough = groups_for_flips(np.zeros(50), 0.005, 0.95)
+    enough = groups_for_proportion(np.zeros(50), 0.005, 0.95)
     assert enough == 765
     assert score_interval(np.zeros(enough))[1] < 0.005 <= score_interval(np.zeros(enough - 1))[1]
 
@@ -31,7 +31,7 @@ def test_so_many_groups_settle_a_mean_in_four_of_five_benches(drop: float) -> No
 @pytest.mark.parametrize(("lost", "won"), [(2, 1), (9, 2)])
 def test_so_many_groups_settle_flips_in_four_of_five_benches(lost: int, won: int) -> None:
     few = np.repeat([1.0, -1.0, 0.0], [lost, won, 300 - lost - won])
-    enough = groups_for_flips(few, 0.01, 0.95)
+    enough = groups_for_proportion(few, 0.01, 0.95)
     assert enough is not None and enough > 300
     rng = np.random.default_rng(0)
     shares = [lost / 300, won / 300, 1 - (lost + won) / 300]
@@ -45,4 +45,4 @@ def test_a_drop_on_the_margin_is_settled_by_no_number() -> None:
     values = np.array([0.0, 0.01] * 20)
     assert groups_for_mean(values, 0.003, 0.007, 0.005, 0.95) is None
     assert groups_for_mean(values, 0.003, float("inf"), 0.006, 0.95) is None
-    assert groups_for_flips(np.repeat([1.0, 0.0], [1, 99]), 0.01, 0.95) is None
+    assert groups_for_proportion(np.repeat([1.0, 0.0], [1, 99]), 0.01, 0.95) is None

@@ -58,9 +58,9 @@ def test_every_slice_is_judged_in_order_at_its_own_size() -> None:
 
 
 def test_progress_tells_how_many_are_done_of_how_many() -> None:
-    told: list[tuple[int, int]] = []
-    score_session(MarksTheBright(), slices(), lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    steps: list[tuple[str, int, int]] = []
+    score_session(MarksTheBright(), slices(), lambda *step: steps.append(step))
+    assert steps == [("scoring", done, 3) for done in (1, 2, 3)]
 
 
 def test_slices_from_a_generator_are_held_one_at_a_time() -> None:
@@ -73,5 +73,5 @@ def test_slices_from_a_generator_are_held_one_at_a_time() -> None:
             asked.append(one.id)
             yield one
 
-    scores = score_session(MarksTheBright(), stream(), lambda done, total: judged.append(total))
+    scores = score_session(MarksTheBright(), stream(), lambda what, done, total: judged.append(total))
     assert len(scores) == 3 and judged == [0, 0, 0]

@@ -107,10 +107,10 @@ def test_a_score_comes_back_from_json_nan_included(label: str, marked: bool, dra
 
 
 @pytest.mark.parametrize("change", [{"dice": "high"}, {"class_probabilities": None}, {"name": ...}])
-def test_a_garbled_score_is_an_error(change: dict[str, Any]) -> None:
+def test_a_malformed_score_is_an_error(change: dict[str, Any]) -> None:
     entry = {**score().as_json(), **change}
     entry = {key: value for key, value in entry.items() if value is not ...}
-    with pytest.raises(BadData, match="lacks or garbles"):
+    with pytest.raises(BadData, match="is missing or malformed"):
         ImageScore.from_json(entry)
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from edgebrain.errors import BadData
-from edgebrain.evaluation.strata import Pair, pair_up, size_of, strata, worst_groups
+from edgebrain.evaluation.strata import PairedScore, pair_up, size_of, strata, worst_groups
 from tests.evaluation.factories import healthy, made, tumours
 
 
-def pairs(before: np.ndarray, after: np.ndarray, group_size: int = 1) -> list[Pair]:
+def pairs(before: np.ndarray, after: np.ndarray, group_size: int = 1) -> list[PairedScore]:
     return pair_up(tumours(before, group_size), tumours(after, group_size))
 
 

@@ -133,7 +133,16 @@ def test_our_own_wheel_holds_the_runtime_and_what_it_imports_and_nothing_else():
     assert "edgebrain/runtime/worker.py" in ours
     assert "edgebrain/runtime/engines/litert.py" in ours
     roots = {name.split("/")[1] for name in ours}
-    assert roots == {"__init__.py", "bundle.py", "errors.py", "files.py", "libraries.py", "text.py", "runtime"}
+    assert roots == {
+        "__init__.py",
+        "bundle.py",
+        "errors.py",
+        "files.py",
+        "libraries.py",
+        "progress.py",
+        "text.py",
+        "runtime",
+    }
 
 
 def test_our_own_wheel_has_the_same_bytes_each_time():

@@ -132,7 +132,7 @@ def test_healthy_heads_hold_spots_as_bright_as_lesions(drawn: list[Phantom]) -> 
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
+    def stop(what: str, done: int, total: int) -> None:
         if done == 5:
             raise KeyboardInterrupt
 

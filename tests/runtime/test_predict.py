@@ -78,12 +78,12 @@ def test_bad_pictures_in_a_folder_are_counted_and_the_rest_is_done(tmp_path: Pat
     for name in ("a.png", "c.jpg", "d.tiff"):
         save(tmp_path / "in" / name, bright_disc())
     (tmp_path / "in" / "b.png").write_bytes(b"")
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     outcome = predict_files(session, [tmp_path / "in"], tmp_path / "out", progress=lambda *done: told.append(done))
     assert [Path(result.name).name for result in outcome.results] == ["a.png", "c.jpg", "d.tiff"]
     assert "b.png: is empty" in outcome.failures[0].message
     assert [row["error"] != "" for row in rows_of(tmp_path / "out")] == [False, True, False, False]
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert told == [("pictures", done, 4) for done in (1, 2, 3, 4)]
     assert outcome.summary().startswith("3 of 4 pictures done, 1 could not be used")
 
 
@@ -101,7 +101,7 @@ def test_what_was_done_before_ctrl_c_is_kept_in_the_table(tmp_path: Path, sessio
     for name in "abc":
         save(tmp_path / "in" / f"{name}.png", bright_disc())
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 

@@ -59,7 +59,7 @@ def plant(folder: Path, module: str, source: str) -> None:
 def test_every_way_to_fail_is_named_and_the_others_are_tried_all_the_same(planted: Path) -> None:
     for name, (source, _) in ENDINGS.items():
         plant(planted, name, source)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     found = try_out(list(ENDINGS), lambda *done: told.append(done))
     assert {
         name: (problem or ("",))[0] for name, problem in found.items() if name not in ("dies", "aborts", "exits")
@@ -67,7 +67,7 @@ def test_every_way_to_fail_is_named_and_the_others_are_tried_all_the_same(plante
     for name in ("dies", "aborts", "exits"):
         problem = found[name]
         assert problem is not None and ENDINGS[name][1] in problem[0]
-    assert told[-1][1] == len(ENDINGS)
+    assert told[-1][2] == len(ENDINGS)
 
 
 def test_a_library_that_hangs_is_given_up(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
