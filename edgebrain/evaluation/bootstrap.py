@@ -6,7 +6,7 @@ the mean of its slices' paired differences, so pairs stay together. Every group 
 Why both: the studentized bootstrap (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5) follows the
 skew of a few large losses among many small ones, where t covers too little. Where groups are few or tails are long on
 both sides, the skew that it follows is chance, and t holds. Either alone covers 89 to 91 % somewhere, BCa (Efron 1987)
-down to 86 %; the two together stay nearest to 95 %. Figures: docs/measuring.md, made by benchmarks/verdict.py.
+down to 86 %; the two together stay nearest to 95 %. Figures: docs/explanation/measuring.md, made by benchmarks/verdict.py.
 """
 
 from __future__ import annotations
