@@ -67,7 +67,7 @@ class LayerNoise:
 
 
 def explain(run: RunInputs, bundle: Bundle, slices: int, progress: Progress) -> dict[str, Any]:
-    """What each layer of a quantized bundle adds, costs and would give back; see docs/explaining.md.
+    """What each layer of a quantized bundle adds, costs and would give back; see docs/how-to/explain-layers.md.
 
     Args: slices: of the validation side, at most. Raises BadBundle: not quantized, a format that cannot be looked into,
     or the float parent is not in the run.

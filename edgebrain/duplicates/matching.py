@@ -5,7 +5,8 @@
 2. Each candidate is compared in all 8 states; where it comes near, once more with its grey values mapped.
 3. Crops. Each slice is described six times more with its edges cut off; what is near is laid over it and compared.
 
-Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted copies. docs/auditing.md has the figures.
+Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted copies; docs/explanation/auditing.md has
+the figures.
 """
 
 from __future__ import annotations
