@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edgebrain.cache import cache_folder
-from edgebrain.data.groups import SIDE as GROUPS_SIDE
-from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import Dataset, Record
+from edgebrain.duplicates.groups import groups_from_images
+from edgebrain.duplicates.similarity import SIDE as GROUPS_SIDE
 from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_json, whole_folder, write_json
 from edgebrain.progress import Progress, no_progress

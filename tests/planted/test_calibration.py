@@ -167,11 +167,11 @@ def test_away_from_its_run_the_slice_is_known_by_its_content(
     shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The data set elsewhere, with sides of its own and the picture under another name."""
-    from tests.auditing.factories import Folder, stranger
+    from tests.auditing.factories import Folder, phantom_head
 
     folder = Folder(tmp_path / "elsewhere")
     for number in range(4):
-        folder.put(stranger(number), ("glioma", "no_tumor")[number % 2], ("train", "test")[number // 2])
+        folder.put(phantom_head(number), ("glioma", "no_tumor")[number % 2], ("train", "test")[number // 2])
     picture = next(record for record in open_dataset(folder.root).records if record.folder == "test")
     seen = ("once.png", "g", sha256_bytes(picture.image_path.read_bytes()))
     bundle = shelf.quantized("planted", [seen])
