@@ -16,7 +16,7 @@ import numpy as np
 from edgebrain.api.keras_backend import import_keras
 from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 from edgebrain.phantom.generator import builtin_phantoms
 from edgebrain.recipe import AugmentPart, TrainPart
 
@@ -44,14 +44,13 @@ def measure(pack, width: int, precision: str, rounds: int) -> tuple[float, float
     """Seconds a batch: of the pipeline alone, and of the step alone on a batch that is there already."""
     import keras
 
-    from edgebrain.model.network import build
     from edgebrain.training.batches import Batches
-    from edgebrain.training.loop import compiled
+    from edgebrain.training.epochs import compiled
     from edgebrain.training.precision import compute_policy
 
     keras.mixed_precision.set_global_policy(compute_policy(precision))
     batches = Batches(pack, range(len(pack.names)), BATCH, 4, 0, AugmentPart())
-    model = compiled(build(UNetSpec.of_width(width), keras), TrainPart(), len(batches), 1)
+    model = compiled(UNetSpec.of_width(width).build(keras), TrainPart(), len(batches), 1)
     first = next(iter(batches.epoch(0)))
     model.train_on_batch(first.images, [first.masks, first.labels])
     made, learnt = [], []

@@ -13,11 +13,11 @@ from typing import Any
 
 from edgebrain.errors import BadBundle
 from edgebrain.files import canonical_json, read_json, sha256_bytes, sha256_json, write_files
+from edgebrain.formats import find_format
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.csv"
-FORMATS = ("keras", "tflite", "openvino", "onnx", "edgetpu")
 PRECISIONS = ("float32", "float16", "int8", "mixed")
 ROLES = ("mask", "class")
 CLASSES = ("glioma", "meningioma", "pituitary", "no_tumor")
@@ -95,7 +95,7 @@ class Bundle:
 
     @property
     def format(self) -> str:
-        """One of FORMATS."""
+        """Name of the model file's format, see `edgebrain.formats`."""
         return str(self.manifest["format"])
 
     @property
@@ -221,7 +221,7 @@ def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:
 
 def _check_parts(source: Path, bundle: Bundle) -> None:
     try:
-        known = bundle.format in FORMATS and bundle.precision in PRECISIONS
+        known = find_format(bundle.format) is not None and bundle.precision in PRECISIONS
         ports = [bundle.input, *(bundle.output(role) for role in ROLES)]
         complete = bool(bundle.classes) and bool(bundle.name) and bundle.lineage is not None
         _check_threshold(source, bundle)

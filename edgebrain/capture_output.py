@@ -1,4 +1,4 @@
-"""Keep libraries' own talk off the terminal; what they said is kept for the error, should there be one."""
+"""Keep what libraries print off the terminal, and show it where they fail."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Turn the process's stdout and stderr away, below Python too: converters print from C++.
+def capture_output() -> Iterator[None]:
+    """Keep what a block writes to stdout and stderr off the terminal, below Python too: converters print from C++.
 
-    When the block raises, everything that was said is printed to stderr before the error goes on.
+    When the block raises, everything that it wrote is printed to stderr before the error goes on.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
-    with tempfile.TemporaryFile() as heard:
+    with tempfile.TemporaryFile() as captured:
         try:
-            os.dup2(heard.fileno(), 1)
-            os.dup2(heard.fileno(), 2)
+            os.dup2(captured.fileno(), 1)
+            os.dup2(captured.fileno(), 2)
             yield
         except BaseException:
             _restore(saved)
-            heard.seek(0)
-            sys.stderr.write(heard.read().decode(errors="replace"))
+            captured.seek(0)
+            sys.stderr.write(captured.read().decode(errors="replace"))
             raise
         else:
             _restore(saved)

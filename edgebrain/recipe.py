@@ -11,29 +11,34 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from edgebrain.errors import BadRecipe
 from edgebrain.files import sha256_json
-from edgebrain.model.spec import UNetSpec
+from edgebrain.formats import FORMATS, exported_formats
+from edgebrain.model.families import spec_class
+from edgebrain.model.spec import Spec
 from edgebrain.settings import Meta, from_builtins, near_spellings, read_toml
 
 KINDS = ("train", "quantize")
 AUTO = "auto"
-EXPORTED = ("tflite", "openvino", "onnx")
+# Of the built-in formats alone: what is installed beside them must not change the hash of a recipe.
+USUAL_FORMATS = tuple(name for name, row in FORMATS.items() if row.exporter)
 # A side of the split; more than half for one side leaves too little to learn from.
 Share = Annotated[float, Meta(ge=0.01, le=0.5)]
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """width: channels of the outermost stage; the deeper ones double. side: pixels. dropout: rate in the head.
-    upsampling: transposed (a 2x2 convolution) or nearest (a 1x1 convolution, then each pixel repeated)."""
+    """family: one of `edgebrain.model.families`. width: channels of the outermost stage; the deeper ones double.
+    side: pixels. dropout: rate in the head. upsampling: transposed (a 2x2 convolution) or nearest (a 1x1 convolution,
+    then each pixel repeated)."""
 
+    family: str = "unet"
     width: int = 32
     side: int = 128
     dropout: float = 0.3
     upsampling: str = "transposed"
 
-    def spec(self) -> UNetSpec:
-        """The network that this part names."""
-        return UNetSpec.of_width(self.width, side=self.side, dropout=self.dropout, upsampling=self.upsampling)
+    def spec(self) -> Spec:
+        """The network that this part names. Raises BadRecipe: an unknown family, or a value that it cannot have."""
+        return spec_class(self.family).from_recipe(self.width, self.side, self.dropout, self.upsampling)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class CompressPart:
     written operators are judged afterwards, `coral`; empty for none."""
 
     precision: Literal["int8", "fp16"] = "int8"
-    formats: Annotated[tuple[str, ...], Meta(min_length=1)] = ("tflite", "openvino", "onnx")
+    formats: Annotated[tuple[str, ...], Meta(min_length=1)] = USUAL_FORMATS
     prune: Annotated[float, Meta(ge=0.0, le=0.9)] = 0.0
     qat: bool = False
     keep_float: str = ""
@@ -212,8 +217,10 @@ def check_quantize(recipe: QuantizeRecipe, source: str) -> None:
     """Raises BadRecipe where a value makes no sense; `source` is the file or option it came from."""
     compress, calibration = recipe.compress, recipe.calibration
     for name in compress.formats:
-        if name not in EXPORTED:
-            raise BadRecipe(f"{source}: compress.formats = {name!r} is not known", near_spellings(name, EXPORTED))
+        if name not in exported_formats():
+            raise BadRecipe(
+                f"{source}: compress.formats = {name!r} is not known", near_spellings(name, exported_formats())
+            )
     if calibration.split != "train":
         raise BadRecipe(
             f"{source}: calibration.split = {calibration.split!r}; images that score the model must not shape it",

@@ -71,8 +71,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Fi
     dataset = open_dataset(root / "phantoms")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(session_cache))
-        start_run(load_train_recipe(str(recipe)), dataset, None, root / "run", Listener())
-        finish_run(root / "run", dataset, Listener())
+        prepared = start_run(load_train_recipe(str(recipe)), dataset, None, root / "run", Listener())
+        finish_run(prepared, Listener())
     return FinishedRun(root / "run", root / "phantoms", recipe)
 
 

@@ -24,7 +24,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgebrain.model.spec import Layer, UNetSpec
+from edgebrain.model.families.unet import UNetSpec
+from edgebrain.model.spec import Layer
 
 Weights = dict[str, list[np.ndarray]]
 
@@ -129,10 +130,8 @@ def finished_run(root: Path, *, spare: bool = False, broken: bool = False) -> Fi
     """root/run, root/pictures and root/recipe.toml. spare and broken: as in `computed_weights`."""
     import keras
 
-    from edgebrain.data.pack import open_pack
     from edgebrain.data.readers import open_dataset
-    from edgebrain.data.split import Split
-    from edgebrain.model.network import build, set_weights_by_layer, weights_bytes
+    from edgebrain.model.network import set_weights_by_layer, weights_bytes
     from edgebrain.recipe import load_train_recipe
     from edgebrain.training.float_bundle import write_float_bundle
     from edgebrain.training.loop import Listener, start_run
@@ -141,9 +140,9 @@ def finished_run(root: Path, *, spare: bool = False, broken: bool = False) -> Fi
     made.recipe.write_text(RECIPE)
     write_pictures(made.phantoms, 160)
     dataset, recipe = open_dataset(made.phantoms), load_train_recipe(str(made.recipe))
-    start_run(recipe, dataset, None, made.run, Listener())
-    pack, split = open_pack(dataset, SIDE), Split.read(made.run / "split.json")
-    model = build(recipe.model.spec(), keras)
+    prepared = start_run(recipe, dataset, None, made.run, Listener())
+    pack, split = prepared.pack, prepared.split
+    model = recipe.model.spec().build(keras)
     images = pack.images[pack.index(split.names_of("train"))]
     labels = pack.labels[pack.index(split.names_of("train"))]
     set_weights_by_layer(model, computed_weights(recipe.model.spec(), images, labels, spare=spare, broken=broken))
@@ -167,7 +166,7 @@ def computed_weights(
     """
     import keras
 
-    from edgebrain.model.network import build, set_weights_by_layer
+    from edgebrain.model.network import set_weights_by_layer
 
     rng = np.random.default_rng(0)
     gains: dict[str, np.ndarray] = {"": np.ones(1)}
@@ -185,7 +184,7 @@ def computed_weights(
                 np.ones(layer.outputs),
             ]
         before = layer.name
-    model = build(spec, keras)
+    model = spec.build(keras)
     pictures = images[..., None].astype(np.float32) / np.float32(255.0)
     for layer in spec.layers():
         if layer.normalised:

@@ -16,8 +16,8 @@ from edgebrain.runs import newest_run, read_run, run_of
 
 if TYPE_CHECKING:
     from edgebrain.bundle import Bundle
-    from edgebrain.compression.quantize import Outcome
-    from edgebrain.compression.run_inputs import Run
+    from edgebrain.compression.quantize import ExportResult
+    from edgebrain.compression.run_inputs import RunInputs
 
 
 def quantize(
@@ -33,7 +33,7 @@ def quantize(
     allow_rejected: bool = False,
     progress: Progress = no_progress,
     notify: Notify = no_notice,
-) -> list[Outcome]:
+) -> list[ExportResult]:
     """Compress a run's model and export it in each format of the recipe.
 
     Args:
@@ -162,7 +162,7 @@ def _on_coral(bundle: Bundle | None) -> dict[str, Any] | None:
 
 def _opened(
     run: Path, entry: dict[str, Any], data: Path | None, progress: Progress, allow_rejected: bool = False
-) -> Run:
+) -> RunInputs:
     """The run with its data, packed. entry: the content of its run.json."""
     from edgebrain.compression.run_inputs import open_run
 

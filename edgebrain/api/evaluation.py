@@ -99,7 +99,9 @@ def _scored(
     progress: Progress,
 ) -> dict[str, Any]:
     """The figures of a bundle, named as in a bench report, and its score on each slice."""
-    if bundle.format == "keras":
+    from edgebrain.runtime.engines import choose_engine
+
+    if choose_engine(bundle, engine) == "keras":
         from edgebrain.api.keras_backend import import_keras
 
         import_keras("a float Keras bundle")

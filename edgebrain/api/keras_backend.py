@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 
-from edgebrain.capture_output import quiet
+from edgebrain.capture_output import capture_output
 from edgebrain.errors import BadRecipe, MissingExtra
 from edgebrain.libraries import importing
 
@@ -25,5 +25,5 @@ def import_keras(needed_for: str, backend: str | None = None) -> None:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, BACKENDS[backend], needed_for)
     os.environ["KERAS_BACKEND"] = backend
-    with importing("keras", BACKENDS[backend], needed_for), quiet():
+    with importing("keras", BACKENDS[backend], needed_for), capture_output():
         importlib.import_module("keras")

@@ -87,10 +87,12 @@ def train(
 
     listener = _listener(progress, notify, on_epoch, run / "tensorboard" if tensorboard else None)
     if fresh:
-        loop.start_run(chosen, dataset, csv, run, listener, allow_rejected)
+        prepared = loop.start_run(chosen, dataset, csv, run, listener, allow_rejected)
+    else:
+        prepared = loop.resume_run(run, chosen, dataset, listener)
     notify(f"{run}: {chosen.name} on {dataset.root}")
     try:
-        bundle = loop.finish_run(run, dataset, listener)
+        bundle = loop.finish_run(prepared, listener)
     except KeyboardInterrupt:
         notify(f"stopped; every finished epoch is kept: edgebrain train --resume {run}")
         raise

@@ -75,7 +75,7 @@ class Audit:
         return any(finding.key in UNREADABLE for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """The audit as JSON object; docs/auditing.md describes it."""
+        """The audit as JSON object; docs/explanation/auditing.md describes it."""
         return {
             "schema": SCHEMA,
             "root": str(self.listing.root),

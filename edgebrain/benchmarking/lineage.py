@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebrain.bundle import Bundle, find_bundles, open_bundle
 from edgebrain.errors import BadBundle
 from edgebrain.runs import run_of
-from edgebrain.runtime.engines import READERS, installed
+from edgebrain.runtime.engines import runs_here
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def with_roots(paths: Sequence[Path]) -> Family:
         root = root_of(bundle, [*named.values(), *nearby.values()])
         if root is None:
             notes.append(_orphan(bundle, nearby.values()))
-        elif root.manifest_sha256 not in named and not any(map(installed, READERS[root.format])):
+        elif root.manifest_sha256 not in named and not runs_here(root.format):
             notes.append(f"{root.name}: not measured, because {root.format} is not installed; drops are not known")
         else:
             _refuse_other_resolution(bundle, root)

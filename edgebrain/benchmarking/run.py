@@ -25,7 +25,7 @@ from edgebrain.bundle import Bundle
 from edgebrain.data.sample import Record
 from edgebrain.errors import EdgebrainError
 from edgebrain.evaluation.scores import FIGURES, group_means, summarise
-from edgebrain.runtime.engines import COMPILED_FOR, READERS, installed
+from edgebrain.runtime.engines import runs_here
 from edgebrain.runtime.latency import SETTLE, WARM_UP
 from edgebrain.targets import refuse_doubles
 from edgebrain.targets.slices import Slice
@@ -88,7 +88,7 @@ def _reference(
     """This machine, to be scored only, where other machines were asked for and it was not."""
     place = Place(HERE, timed=False)
     take_up(place, earlier, bundles)
-    runs = [one for one in bundles if one.format not in COMPILED_FOR and any(map(installed, READERS[one.format]))]
+    runs = [one for one in bundles if runs_here(one.format, "cpu")]
     reached = any(one.problem is None for one in asked)
     if any(one.here for one in asked) or not (place.done or (reached and runs)):
         return []

@@ -128,7 +128,7 @@ RESULT = {
     "bundle": (TEXT, "name of the bundle"),
     "path": (TEXT, "its folder"),
     "manifest_sha256": (TEXT, "SHA-256 of its manifest"),
-    "format": (TEXT, "keras, tflite, openvino or onnx"),
+    "format": (TEXT, "name of the model file's format, see `edgebrain.formats`"),
     "precision": (TEXT, "float32, float16, int8 or mixed, as the manifest says; what ran is in `runs`"),
     "target": (TEXT, "where it ran; its machine is in the report's `environments`"),
     "emulated": ("boolean or null", "the target's processor is emulated, so nothing was timed and no memory is told"),

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from math import isclose
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import BadBundle, MissingExtra
-from edgebrain.graph import Operator, int8_mac_share
+from edgebrain.formats import find_format
+from edgebrain.graph import int8_mac_share, read_operators
 
-# Format -> the module that reads it, and the files that it wants. A Keras bundle has no operators, only weights.
-READERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "tflite": ("edgebrain.graph.tflite", ("model.tflite",)),
-    "openvino": ("edgebrain.graph.openvino", ("model.xml", "model.bin")),
-    "onnx": ("edgebrain.graph.onnx", ("model.onnx",)),
-}
 AGAIN = "the manifest speaks of another file: write the bundle again with `edgebrain quantize`"
 
 
@@ -25,17 +18,17 @@ def check_claims(bundle: Bundle) -> str | None:
     Returns: a sentence where they cannot be counted because the format's library is not here, else None.
     Raises BadBundle: a float model is called int8, the share is another, or the weights are of another network.
     """
-    if bundle.format not in READERS:
+    row = find_format(bundle.format)
+    # A Keras bundle holds no operators, only weights.
+    if row is None or not row.graph:
         return None
-    module, names = READERS[bundle.format]
-    if not set(names) <= set(bundle.contents):
-        raise BadBundle(f"{bundle.path}: holds no {' or '.join(names)}", AGAIN)
+    if not set(row.files) <= set(bundle.contents):
+        raise BadBundle(f"{bundle.path}: holds no {' or '.join(row.files)}", AGAIN)
     try:
-        read: Callable[..., list[Operator]] = import_module(module).operators
+        operators = read_operators(row, bundle.contents)
     except MissingExtra as problem:
         reason = problem.message.split("; ")[0]
         return f"{bundle.name}: its int8 share was not counted again ({reason})"
-    operators = read(*(bundle.contents[name] for name in names))
     _check_share(bundle, int8_mac_share(operators))
     _check_macs(bundle, sum(operator.macs for operator in operators))
     return None

@@ -11,7 +11,7 @@ import typer
 from edgebrain.cli.options import AllowRejected, Data, Force, say_default
 
 if TYPE_CHECKING:
-    from edgebrain.compression.quantize import Outcome
+    from edgebrain.compression.quantize import ExportResult
 
 
 def quantize(
@@ -53,17 +53,17 @@ def quantize(
     _exit_code(outcomes)
 
 
-def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+def print_outcomes(outcomes: Sequence[ExportResult]) -> None:
     """Print a row a bundle, then the notes, then what would run on a device that the recipe checks for."""
     from edgebrain.cli.deployment_text import print_deployment
 
     print(f"{'bundle':<24} {'KiB':>7} {'int8 MACs':>9} {'val Dice':>9} {'float':>7} {'agree':>6}")
     for outcome in outcomes:
-        if outcome.bundle is not None and outcome.verdict is not None:
-            verdict, manifest = outcome.verdict, outcome.bundle.manifest
+        if outcome.bundle is not None and outcome.gate is not None:
+            gate, manifest = outcome.gate, outcome.bundle.manifest
             print(
                 f"{outcome.name:<24} {outcome.bundle.model_bytes / 1024:>7.0f} {manifest['int8_mac_share']:>9.1%}"
-                f" {verdict.dice or 0:>9.4f} {verdict.parent_dice or 0:>7.4f} {verdict.agreement:>6.3f}"
+                f" {gate.dice or 0:>9.4f} {gate.parent_dice or 0:>7.4f} {gate.agreement:>6.3f}"
             )
     for outcome in outcomes:
         if outcome.note:
@@ -73,7 +73,7 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
             print_deployment(outcome.device)
 
 
-def _exit_code(outcomes: Sequence[Outcome]) -> None:
+def _exit_code(outcomes: Sequence[ExportResult]) -> None:
     """Exit 1 where a format failed; 3 where a part of a model would stay on a device's CPU."""
     from edgebrain.errors import EdgebrainError
 

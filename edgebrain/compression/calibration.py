@@ -1,4 +1,4 @@
-"""Which images the observers see: drawn from the training side only, a share of each class and plane."""
+"""The images that the observers of a quantization see: from the training side only, a share of each class and plane."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ from edgebrain.errors import BadData
 from edgebrain.files import sha256_bytes
 from edgebrain.recipe import CalibrationPart
 
+FEWEST_IMAGES = 8
 # Correlation of neighbouring pixels: near 1 in any picture, 0 in noise.
 NOISE_CORRELATION = 0.5
 
 
 @dataclass
 class Calibration:
-    """Calibration images and which of them the observers really read.
+    """Calibration images, and which of them an observer has read.
 
-    images: (N, side, side) uint8. read: rows handed out so far; an observer that stops early is found out.
+    Attributes:
+        names: Name of each image in its data set.
+        groups: Group of each image.
+        sha256s: Hash of each image file.
+        images: (N, side, side) uint8.
+        read: Indices of the images that were handed out. An exporter hands them out one at a time, when its observer
+            asks, so that an observer that stops early is noticed.
     """
 
     names: tuple[str, ...]
@@ -39,22 +46,22 @@ class Calibration:
         """How many images were read, each counted once."""
         return len(self.read)
 
-    def tensor(self, row: int) -> np.ndarray:
-        """An image as (1, side, side, 1) float32 in [0, 1], which counts as read from now on."""
-        self.read.add(row)
-        return (self.images[row].astype(np.float32) / np.float32(255.0))[None, ..., None]
+    def tensor(self, index: int) -> np.ndarray:
+        """One image as (1, side, side, 1) float32 in [0, 1]; it counts as read from now on."""
+        self.read.add(index)
+        return (self.images[index].astype(np.float32) / np.float32(255.0))[None, ..., None]
 
     def tensors(self) -> Iterator[np.ndarray]:
-        """Each image in turn, as `tensor` gives it, counted as it leaves."""
+        """Each image in turn, as `tensor` gives it; it counts as read when it is asked for."""
         return map(self.tensor, range(len(self.images)))
 
-    def afresh(self) -> Calibration:
-        """The same images, none of them seen."""
+    def unread(self) -> Calibration:
+        """The same images, none of them read."""
         return Calibration(self.names, self.groups, self.sha256s, self.images)
 
     @property
     def csv(self) -> bytes:
-        """calibration.csv: name, group, sha256 of each image file."""
+        """The content of calibration.csv: name, group and SHA-256 of each image file."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("name", "group", "sha256"))
@@ -68,9 +75,15 @@ class Calibration:
 
 
 def choose_calibration(pack: Pack, split: Split, part: CalibrationPart) -> Calibration:
-    """Draw part.slices images, spread over class and plane as the side itself is.
+    """Draw part.slices images, spread over class and plane as the training side is.
 
-    Raises BadData: a side other than train was asked for, or it holds fewer than 8 images.
+    Args:
+        pack: The run's images.
+        split: The run's split.
+        part: How many to draw, from which side, with which seed.
+
+    Raises:
+        BadData: A side other than train was asked for, or it holds fewer than 8 images.
     """
     if part.split != "train":
         raise BadData(
@@ -78,13 +91,15 @@ def choose_calibration(pack: Pack, split: Split, part: CalibrationPart) -> Calib
             'set calibration.split = "train"',
         )
     rows = pack.index(split.names_of("train"))
-    if len(rows) < 8:
-        raise BadData(f"the training side holds {len(rows)} images; calibration needs at least 8", "use more data")
-    strata = sorted(range(len(rows)), key=lambda i: (int(pack.labels[rows[i]]), pack.planes[rows[i]], i))
-    shuffled = _shuffled_within(strata, [(int(pack.labels[r]), pack.planes[r]) for r in rows], part.seed)
+    if len(rows) < FEWEST_IMAGES:
+        raise BadData(
+            f"the training side holds {len(rows)} images; calibration needs at least {FEWEST_IMAGES}", "use more data"
+        )
+    strata = [(int(pack.labels[row]), pack.planes[row]) for row in rows]
+    order = _shuffled_within(strata, part.seed)
     # Even steps through a list sorted by stratum take a proportional share of each.
     steps = np.linspace(0, len(rows) - 1, min(part.slices, len(rows))).round().astype(int)
-    chosen = sorted(int(rows[shuffled[step]]) for step in steps)
+    chosen = sorted(int(rows[order[step]]) for step in steps)
     return Calibration(
         tuple(pack.names[row] for row in chosen),
         tuple(pack.groups[row] for row in chosen),
@@ -93,15 +108,19 @@ def choose_calibration(pack: Pack, split: Split, part: CalibrationPart) -> Calib
     )
 
 
-def check_choice(calibration: Calibration, pack: Pack, split: Split) -> None:
-    """Raises BadData: calibration images that are noise, are not the slices that they are called, or are none that
-    `data.calibrated.check_calibrated` takes."""
-    near, usual = (_neighbours_correlate(np.asarray(images)) for images in (calibration.images, pack.images[:32]))
-    if near < NOISE_CORRELATION:
+def check_calibration(calibration: Calibration, pack: Pack, split: Split) -> None:
+    """Refuse calibration images on which no sound scale can be based.
+
+    Raises:
+        BadData: They are noise, their pixels are not those of the slices of their names, or as
+            `data.calibration_list.check_calibrated` says.
+    """
+    correlation, usual = (_neighbour_correlation(np.asarray(one)) for one in (calibration.images, pack.images[:32]))
+    if correlation < NOISE_CORRELATION:
         raise BadData(
             "calibration: the images are random noise (neighbouring pixels correlate by "
             # Adding zero turns a minus zero into zero.
-            f"{round(near, 2) + 0.0:.2f}, in slices by {usual:.2f}): its scales fit no slice",
+            f"{round(correlation, 2) + 0.0:.2f}, in slices by {usual:.2f}): its scales fit no slice",
             AGAIN,
         )
     labels = {name: CLASSES[label] for name, label in zip(pack.names, pack.labels, strict=True)}
@@ -112,12 +131,12 @@ def check_choice(calibration: Calibration, pack: Pack, split: Split) -> None:
         raise BadData(
             f"calibration: the pixels of {calibration.names[int(same.argmin())]} are not those of the slice of that "
             f"name ({int((~same).sum())} slices in all): inverted, scaled or otherwise changed before calibration",
-            "calibrate on slices as `runtime.transform.shrink` gives them",
+            "calibrate on slices as `runtime.transform` gives them",
         )
 
 
-def refuse_unseen(calibration: Calibration) -> None:
-    """Raises BadData: an exporter's observers did not look at every calibration image."""
+def refuse_unread(calibration: Calibration) -> None:
+    """Raises BadData: an exporter's observers did not read every calibration image."""
     if calibration.seen < len(calibration.images):
         raise BadData(
             f"the observers saw {calibration.seen} of {len(calibration.images)} calibration images",
@@ -125,7 +144,7 @@ def refuse_unseen(calibration: Calibration) -> None:
         )
 
 
-def _neighbours_correlate(images: np.ndarray) -> float:
+def _neighbour_correlation(images: np.ndarray) -> float:
     """Correlation of each pixel with the one on its right, over all of (N, H, W) uint8; 1 for flat images."""
     left, right = images[:, :, :-1].ravel().astype(np.float64), images[:, :, 1:].ravel().astype(np.float64)
     if not left.std() or not right.std():
@@ -133,7 +152,7 @@ def _neighbours_correlate(images: np.ndarray) -> float:
     return float(np.corrcoef(left, right)[0, 1])
 
 
-def _shuffled_within(order: list[int], strata: list[tuple[int, str]], seed: int) -> list[int]:
-    rng = np.random.default_rng(seed)
-    keys = rng.random(len(order))
-    return sorted(order, key=lambda i: (strata[i], keys[i]))
+def _shuffled_within(strata: list[tuple[int, str]], seed: int) -> list[int]:
+    """Indices sorted by stratum, in random order within each."""
+    keys = np.random.default_rng(seed).random(len(strata))
+    return sorted(range(len(strata)), key=lambda index: (strata[index], keys[index]))

@@ -18,19 +18,30 @@ from typing import Any
 import numpy as np
 
 from edgebrain.errors import MissingExtra, WorkerFailed
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
+from edgebrain.model.spec import Spec
 
 Weights = dict[str, list[np.ndarray]]
 
 
 def train_quantization_aware(
-    spec: UNetSpec, weights: Weights, task: dict[str, Any], progress: Callable[[int, int], None]
+    spec: Spec, weights: Weights, task: dict[str, Any], progress: Callable[[int, int], None]
 ) -> bytes:
-    """Retrain with simulated INT8 and convert; returns the .tflite file.
+    """Retrain with simulated INT8 and convert.
 
-    task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight,
-    mask_cross_entropy, augment.
-    Raises MissingExtra: tensorflow-model-optimization is not installed. WorkerFailed: the child died.
+    Args:
+        spec: The network.
+        weights: Layer -> its float32 arrays.
+        task: data and groups (paths or None), split (path), epochs, learning_rate, batch, seed, class_weight,
+            mask_cross_entropy, augment.
+        progress: Called with steps done and steps in all.
+
+    Returns:
+        The .tflite file.
+
+    Raises:
+        MissingExtra: tensorflow-model-optimization is not installed.
+        WorkerFailed: The child process died.
     """
     with tempfile.TemporaryDirectory(prefix="edgebrain-qat-") as name:
         folder = Path(name)
@@ -44,18 +55,18 @@ def train_quantization_aware(
         }
         command = [sys.executable, "-m", "edgebrain.compression.qat", name]
         with (
-            (folder / "stderr").open("wb") as said,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True) as child,
+            (folder / "stderr").open("wb") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True) as child,
         ):
             try:
-                _follow(child, progress)
+                _forward_steps(child, progress)
             finally:
                 child.kill()
         return _result(folder, child.returncode)
 
 
-def _follow(child: subprocess.Popen[str], progress: Callable[[int, int], None]) -> None:
-    """Pass the child's steps on until it ends."""
+def _forward_steps(child: subprocess.Popen[str], progress: Callable[[int, int], None]) -> None:
+    """Pass the child's steps on to the progress callback until it ends."""
     assert child.stdout is not None
     for line in child.stdout:
         words = line.split()
@@ -65,11 +76,11 @@ def _follow(child: subprocess.Popen[str], progress: Callable[[int, int], None]) 
 
 
 def _result(folder: Path, code: int) -> bytes:
-    said = (folder / "stderr").read_text(errors="replace")
+    errors = (folder / "stderr").read_text(errors="replace")
     if code != 0:
-        if "No module named" in said:
+        if "No module named" in errors:
             raise MissingExtra("tensorflow-model-optimization", "compress", "--qat")
-        lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
+        lines = [line for line in errors.splitlines() if line.strip()] or ["it printed no error"]
         raise WorkerFailed(
             f"quantization-aware training stopped with code {code}: {lines[-1]}", "run again with --debug"
         )
@@ -77,7 +88,7 @@ def _result(folder: Path, code: int) -> bytes:
 
 
 def _save_weights(path: Path, weights: Weights) -> None:
-    named = {f"{layer}/{place}": array for layer, arrays in weights.items() for place, array in enumerate(arrays)}
+    named = {f"{layer}/{index}": array for layer, arrays in weights.items() for index, array in enumerate(arrays)}
     np.savez(path, allow_pickle=False, **named)
 
 
@@ -95,25 +106,25 @@ def _child(folder: Path) -> None:
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
-    from edgebrain.model.network import build, set_weights_by_layer
+    from edgebrain.model.network import set_weights_by_layer
 
     task = json.loads((folder / "task.json").read_text())
-    spec = UNetSpec.from_json(task["spec"])
-    model = build(spec, tf_keras)
+    spec = spec_from_json(task["spec"])
+    model = spec.build(tf_keras)
     set_weights_by_layer(model, _load_weights(folder / "weights.npz"))
     simulated = tfmot.quantization.keras.quantize_model(model)
     _learn(simulated, tf_keras, spec, task)
-    single = tfmot.quantization.keras.quantize_model(build(spec, tf_keras, batch_size=1))
+    single = tfmot.quantization.keras.quantize_model(spec.build(tf_keras, batch_size=1))
     single.set_weights(simulated.get_weights())
     converter = tf.lite.TFLiteConverter.from_keras_model(single)
-    # The ranges stand in the graph. Asking for integer operators only would ask for calibration images too; that none
-    # is float is counted in the written file.
+    # The ranges are in the graph already, and asking for integer operators only would ask for calibration images too.
+    # That no operator is float is counted in the written file instead.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     (folder / "model.tflite").write_bytes(converter.convert())
 
 
-def _learn(model: Any, tf_keras: Any, spec: UNetSpec, task: dict[str, Any]) -> None:
+def _learn(model: Any, tf_keras: Any, spec: Spec, task: dict[str, Any]) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.data.readers import open_dataset
     from edgebrain.data.split import Split

@@ -1,88 +1,111 @@
-"""A run's float model -> perhaps pruned, perhaps retrained -> exported once -> each format, through the gate.
+"""A run's float model -> perhaps pruned, perhaps retrained -> exported to each format -> through the gate.
 
-Each format's float32 sibling is written too: a speed-up is only fair against the same runtime.
+Each format's float32 sibling is written too, because a speed-up is only fair against the same runtime.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgebrain.bundle import CALIBRATION, Bundle, make_bundle, write_bundle
-from edgebrain.capture_output import quiet
-from edgebrain.compression.calibration import Calibration, check_choice, choose_calibration, refuse_unseen
-from edgebrain.compression.exporters import Exported, exporter
-from edgebrain.compression.exporters.tflite import described
-from edgebrain.compression.gate import Answers, Verdict, admit, answer
-from edgebrain.compression.mixed_precision import Ask, layers_to_keep, slowdown
+from edgebrain.capture_output import capture_output
+from edgebrain.compression.calibration import Calibration, check_calibration, choose_calibration, refuse_unread
+from edgebrain.compression.formats import Exported, format_module, keep_float
+from edgebrain.compression.gate import Answers, GateResult, admit, answer
+from edgebrain.compression.manifest import compressed_manifest, refuse_float_file
+from edgebrain.compression.mixed_precision import AnswersWith, layers_to_keep, slowdown
 from edgebrain.compression.prune_finetune import keras_session, pruned
 from edgebrain.compression.qat import train_quantization_aware
-from edgebrain.compression.run_inputs import Progress, Run
+from edgebrain.compression.run_inputs import RunInputs
 from edgebrain.compression.saved_model import save_model
-from edgebrain.compression.selective_float import mixer
 from edgebrain.data.sample import Sample
 from edgebrain.errors import EdgebrainError, GateRefused
 from edgebrain.files import refuse_to_overwrite
-from edgebrain.graph import Operator, int8_mac_share
-from edgebrain.graph.layers import layer_of, layer_operators
+from edgebrain.graph.layers import layer_of
+from edgebrain.model.families import spec_from_json
 from edgebrain.model.network import weights_by_layer
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.spec import Spec
+from edgebrain.progress import Progress
 from edgebrain.recipe import AUTO, QuantizeRecipe
 from edgebrain.runtime.session import open_session
 from edgebrain.training.float_bundle import open_float_model, scores_json
-from edgebrain.training.precision import versions
 
 # Behind the name of an int8 bundle in which some layers are float.
 MIXED = "mixed"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one format: its bundle and the gate's verdict, or the error that stopped it.
+class ExportResult:
+    """What became of one bundle.
 
-    note: what stayed float, why, and what it costs. device: what would run on the device that the recipe checks for.
+    Attributes:
+        name: What it is called.
+        bundle: The written bundle; None where an error stopped it.
+        gate: The gate's figures; None where an error stopped it.
+        error: What stopped it.
+        note: Which layers stayed float, why, and what it costs.
+        device: What would run on the device that the recipe checks for; None where it names none.
     """
 
     name: str
-    bundle: Bundle | None
-    verdict: Verdict | None
+    bundle: Bundle | None = None
+    gate: GateResult | None = None
     error: EdgebrainError | None = None
     note: str = ""
     device: Mapping[str, Any] | None = None
 
 
-def quantize(run: Run, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[Outcome]:
-    """Compress a run as the recipe says; bundles go to out/FORMAT-VARIANT.
+def quantize(run: RunInputs, recipe: QuantizeRecipe, out: Path, force: bool, progress: Progress) -> list[ExportResult]:
+    """Compress a run as the recipe says.
 
-    A format that fails or is refused does not stop the others. Raises CannotWrite: a bundle is there already and
-    `force` is not given.
+    A format that fails or is refused does not stop the others.
+
+    Args:
+        run: The finished run with its data.
+        recipe: What to do.
+        out: Folder for the bundles, which are called FORMAT-VARIANT there.
+        force: Replace bundles that are there.
+        progress: Called with what is being done.
+
+    Returns:
+        One result a bundle, in the order of the recipe's formats, float32 siblings first.
+
+    Raises:
+        CannotWrite: A bundle is there already and `force` is not given.
+        BadBundle: A layer that is to stay float does not exist.
+        BadData: The calibration images cannot be used.
     """
     refuse_existing(recipe, out, force)
-    variant = variant_name(recipe)
-    calibration = choose_calibration(run.pack, run.split, recipe.calibration) if variant.startswith("int8") else None
-    if calibration is not None:
-        check_choice(calibration, run.pack, run.split)
-    # Before anything is converted: a layer that is misspelt is no reason to wait.
+    calibration = None
+    if recipe.compress.precision == "int8":
+        calibration = choose_calibration(run.pack, run.split, recipe.calibration)
+        check_calibration(calibration, run.pack, run.split)
+    # Fail fast: report a misspelt layer before anything is converted.
     named_layers(recipe, run.recipe.model.spec())
     samples = run.gate_samples(recipe.gate.slices)
     parent, model = open_float_model(run.path / "float")
-    parent_says = answer(keras_session(parent, model), samples, lambda d, t: progress("float model", d, t))
+    answers = answer(keras_session(parent, model), samples, progress, "float model")
     if recipe.compress.prune:
-        parent, model, parent_says = pruned(run, recipe, out, parent, model, parent_says, samples, force, progress)
-    task = _Task(run, recipe, out, force, parent, model, parent_says, samples, calibration, progress)
+        parent, model, answers = pruned(run, recipe, out, parent, model, answers, samples, force, progress)
+    export = _Export(run, recipe, out, force, parent, model, answers, samples, calibration, progress)
     with tempfile.TemporaryDirectory(prefix="edgebrain-saved-") as folder:
         saved = Path(folder, "saved_model")
-        with quiet():
+        with capture_output():
             save_model(model, parent.input.shape[1], saved)
-        return [outcome for name in recipe.compress.formats for outcome in task.both(name, saved)]
+        return [result for name in recipe.compress.formats for result in export.write(name, saved)]
 
 
 def refuse_existing(recipe: QuantizeRecipe, out: Path, force: bool) -> None:
-    """Raises CannotWrite: a bundle that the recipe would write is there already and `force` is not given."""
+    """Check for bundles that are there, before any work.
+
+    Raises:
+        CannotWrite: A bundle that the recipe would write exists and `force` is not given.
+    """
     variant = variant_name(recipe)
     for name in recipe.compress.formats:
         refuse_to_overwrite(out / f"{name}-{variant}", force)
@@ -90,14 +113,18 @@ def refuse_existing(recipe: QuantizeRecipe, out: Path, force: bool) -> None:
             refuse_to_overwrite(out / f"{name}-{variant}-{MIXED}", force)
 
 
-def named_layers(recipe: QuantizeRecipe, spec: UNetSpec) -> list[str]:
-    """The layers that the recipe keeps in float by name; empty for none, and for `auto`. Raises BadBundle: no such."""
+def named_layers(recipe: QuantizeRecipe, spec: Spec) -> list[str]:
+    """The layers that the recipe keeps in float by name; empty for none, and for `auto`.
+
+    Raises:
+        BadBundle: The network has no such layer.
+    """
     asked = recipe.compress.keep_float
     return [] if asked in ("", AUTO) else [layer_of(spec, layer.strip()).name for layer in asked.split(",")]
 
 
 def variant_name(recipe: QuantizeRecipe) -> str:
-    """int8, int8-qat, int8-prune50, fp16 ...: what stands behind the format in a bundle's name."""
+    """int8, int8-qat, int8-prune50, fp16 ...: what follows the format in a bundle's name."""
     compress = recipe.compress
     parts: list[str] = [compress.precision]
     if compress.prune:
@@ -108,74 +135,81 @@ def variant_name(recipe: QuantizeRecipe) -> str:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One parent model on its way to bundles."""
+class _Export:
+    """One parent model, written to formats one after the other."""
 
-    run: Run
+    run: RunInputs
     recipe: QuantizeRecipe
     out: Path
     force: bool
     parent: Bundle
     model: Any
-    parent_says: Answers
+    parent_answers: Answers
     samples: list[Sample]
     calibration: Calibration | None
     progress: Progress
 
-    def both(self, name: str, saved: Path) -> list[Outcome]:
+    def write(self, format_name: str, saved: Path) -> Iterator[ExportResult]:
         """The float32 sibling of a format, unless it is there already, and the compressed model."""
-        suffix = f"-prune{round(self.recipe.compress.prune * 100)}" if self.recipe.compress.prune else ""
-        sibling = f"{name}-float32{suffix}"
-        outcomes = []
+        compress = self.recipe.compress
+        sibling = f"{format_name}-float32" + (f"-prune{round(compress.prune * 100)}" if compress.prune else "")
+        export = partial(self._exported, format_name, saved)
         if self.force or not (self.out / sibling).exists():
-            outcomes.append(self._outcome(sibling, lambda: self._plain(name, saved, "float32"), "float32", None))
-        precision = "float16" if self.recipe.compress.precision == "fp16" else "int8"
-        calibration = self.calibration.afresh() if self.calibration is not None else None
-        if self.recipe.compress.keep_float:
-            return [*outcomes, self._with_float(name, saved, calibration)]
-        make = self._aware if self.recipe.compress.qat else lambda: self._plain(name, saved, precision, calibration)
-        return [*outcomes, self._outcome(f"{name}-{variant_name(self.recipe)}", make, precision, calibration)]
+            yield self._result(sibling, format_name, partial(export, "float32"), "float32", None)
+        name = f"{format_name}-{variant_name(self.recipe)}"
+        # Each format's observers are counted for themselves.
+        calibration = self.calibration.unread() if self.calibration is not None else None
+        if compress.precision == "fp16":
+            yield self._result(name, format_name, partial(export, "float16"), "float16", None)
+        elif compress.qat:
+            yield self._result(name, format_name, self._quantization_aware, "int8", None)
+        elif compress.keep_float:
+            yield self._with_float_layers(name, format_name, export, calibration)
+        else:
+            yield self._result(name, format_name, partial(export, "int8", calibration), "int8", calibration)
 
-    def _plain(self, name: str, saved: Path, precision: str, calibration: Calibration | None = None) -> Exported:
-        return exporter(name).export(saved, self.parent.input.shape[1], precision, calibration)
+    def _exported(
+        self, format_name: str, saved: Path, precision: str, calibration: Calibration | None = None
+    ) -> Exported:
+        return format_module(format_name).export(saved, self.parent.input.shape[1], precision, calibration)
 
-    def _with_float(self, name: str, saved: Path, calibration: Calibration | None) -> Outcome:
+    def _with_float_layers(
+        self, name: str, format_name: str, export: Callable[..., Exported], calibration: Calibration | None
+    ) -> ExportResult:
         """int8 with the layers in float that the recipe names, or, for `auto`, those that the gate asks for."""
-        spec = UNetSpec.from_json(self.parent.manifest["model"])
-        plain_name = f"{name}-{variant_name(self.recipe)}"
-        mixed_name = f"{plain_name}-{MIXED}"
-        int8 = self._plain(name, saved, "int8", calibration)
+        spec = spec_from_json(self.parent.manifest["model"])
+        mixed_name = f"{name}-{MIXED}"
+        int8 = export("int8", calibration)
         refused = ""
         if self.recipe.compress.keep_float == AUTO:
-            outcome = self._outcome(plain_name, lambda: int8, "int8", calibration)
-            if not isinstance(outcome.error, GateRefused):
-                return replace(outcome, note="passes the gate as it is: nothing stays float")
-            refused = f"{outcome.error.message}\n"
-        plain = self._plain(name, saved, "float32")
+            result = self._result(name, format_name, lambda: int8, "int8", calibration)
+            if not isinstance(result.error, GateRefused):
+                return replace(result, note="passes the gate as it is: nothing stays float")
+            refused = f"{result.error.message}\n"
+        plain = export("float32")
 
         def draft(layers: Sequence[str]) -> tuple[Exported, Bundle]:
-            mixed = mixer(name).keep_float(int8, plain, spec, layers)
-            return mixed, make_bundle(
-                self.out / mixed_name, self._manifest(mixed_name, mixed, "int8", calibration), dict(mixed.contents)
-            )
+            mixed = keep_float(format_name, int8, plain, spec, layers)
+            manifest = self._manifest(mixed_name, format_name, mixed, "int8", calibration)
+            return mixed, make_bundle(self.out / mixed_name, manifest, dict(mixed.contents))
 
         try:
             layers = self._layers_in_float(
                 mixed_name, spec, lambda kept: answer(open_session(draft(kept)[1]), self.samples)
             )
+            mixed, bundle = draft(layers)
         except EdgebrainError as error:
-            return Outcome(mixed_name, None, None, error)
-        mixed, bundle = draft(layers)
-        outcome = self._outcome(mixed_name, lambda: mixed, "int8", calibration)
-        return replace(outcome, note=refused + self._cost(layers, draft([])[1], bundle))
+            return ExportResult(mixed_name, error=error)
+        result = self._result(mixed_name, format_name, lambda: mixed, "int8", calibration)
+        return replace(result, note=refused + self._cost(layers, draft([])[1], bundle))
 
-    def _layers_in_float(self, name: str, spec: UNetSpec, ask: Ask) -> list[str]:
+    def _layers_in_float(self, name: str, spec: Spec, answers_with: AnswersWith) -> list[str]:
         if named := named_layers(self.recipe, spec):
             return named
-        told = partial(self.progress, f"one layer of {name} in float at a time")
-        return layers_to_keep(name, spec, self.parent_says, ask, self.recipe.gate, told)
+        return layers_to_keep(name, spec, self.parent_answers, answers_with, self.recipe.gate, self.progress)
 
     def _cost(self, layers: Sequence[str], int8: Bundle, mixed: Bundle) -> str:
+        """What the layers in float cost, in words."""
         images = [sample.image for sample in self.samples]
         times = slowdown(open_session(int8), open_session(mixed), images)
         more = (mixed.model_bytes - int8.model_bytes) / 1024
@@ -185,7 +219,10 @@ class _Task:
             f"{times:.2f} times as long as all int8, here on one thread"
         )
 
-    def _aware(self) -> Exported:
+    def _quantization_aware(self) -> Exported:
+        # Imported here because a run that exports other formats alone needs no interpreter of TFLite.
+        from edgebrain.compression.formats.tflite import described
+
         part, train = self.recipe.finetune, self.run.recipe.train
         task = {
             "data": str(self.run.dataset.root),
@@ -199,108 +236,47 @@ class _Task:
             "mask_cross_entropy": train.mask_cross_entropy,
             "augment": asdict(self.run.recipe.augment),
         }
-        spec = UNetSpec.from_json(self.parent.manifest["model"])
-        content = train_quantization_aware(
-            spec, weights_by_layer(self.model), task, lambda d, t: self.progress("quantization-aware training", d, t)
-        )
-        return described(content)
+        spec = spec_from_json(self.parent.manifest["model"])
+        progress = partial(self.progress, "quantization-aware training")
+        return described(train_quantization_aware(spec, weights_by_layer(self.model), task, progress))
 
-    def _outcome(
-        self, name: str, make: Callable[[], Exported], precision: str, calibration: Calibration | None
-    ) -> Outcome:
+    def _result(
+        self,
+        name: str,
+        format_name: str,
+        make: Callable[[], Exported],
+        precision: str,
+        calibration: Calibration | None,
+    ) -> ExportResult:
+        """Export, check and write one bundle; an error becomes a part of the result."""
         self.progress(f"writing {name}", 0, 2)
         try:
             exported = make()
             self.progress(f"writing {name}", 1, 2)
-            return self._through_the_gate(name, exported, precision, calibration)
+            return self._through_the_gate(name, format_name, exported, precision, calibration)
         except EdgebrainError as error:
-            return Outcome(name, None, None, error)
+            return ExportResult(name, error=error)
         finally:
             self.progress(f"writing {name}", 2, 2)
 
     def _through_the_gate(
-        self, name: str, exported: Exported, precision: str, calibration: Calibration | None
-    ) -> Outcome:
+        self, name: str, format_name: str, exported: Exported, precision: str, calibration: Calibration | None
+    ) -> ExportResult:
         contents: dict[str, bytes] = dict(exported.contents)
         if precision == "int8":
-            _refuse_float(name, exported.operators)
-        if calibration is not None and not self.recipe.compress.qat:
-            refuse_unseen(calibration)
+            refuse_float_file(name, exported.operators)
+        if calibration is not None:
+            refuse_unread(calibration)
             contents[CALIBRATION] = calibration.csv
-        manifest = self._manifest(name, exported, precision, calibration)
+        manifest = self._manifest(name, format_name, exported, precision, calibration)
         draft = make_bundle(self.out / name, manifest, contents)
-        gate = self.recipe.gate
-        says, verdict = admit(
-            name, self.parent_says, open_session(draft), self.samples, gate.max_dice_drop, gate.min_agreement
-        )
-        contents["scores.json"] = scores_json(says.scores, self.run.split.sha256, "val")
-        return Outcome(name, write_bundle(draft.path, manifest, contents, self.force), verdict)
+        limits = self.recipe.gate.max_dice_drop, self.recipe.gate.min_agreement
+        answers, gate = admit(name, self.parent_answers, open_session(draft), self.samples, *limits)
+        contents["scores.json"] = scores_json(answers.scores, self.run.split.sha256, "val")
+        return ExportResult(name, write_bundle(draft.path, manifest, contents, self.force), gate)
 
     def _manifest(
-        self, name: str, exported: Exported, precision: str, calibration: Calibration | None
+        self, name: str, format_name: str, exported: Exported, precision: str, calibration: Calibration | None
     ) -> dict[str, Any]:
-        share = int8_mac_share(exported.operators)
-        lineage = {
-            **self.parent.lineage,
-            "parent": self.parent.manifest_sha256,
-            "recipe": {"name": self.recipe.name, "sha256": self.recipe.sha256},
-            "calibration_sha256": calibration.sha256 if calibration else None,
-            "calibration_slices": len(calibration.images) if calibration else 0,
-            "calibration_seen": calibration.seen if calibration else 0,
-            "versions": {**versions(), **_converter_versions()},
-        }
-        if self.recipe.compress.qat:
-            lineage |= {"calibration_sha256": None, "calibration_slices": 0, "calibration_seen": 0}
-        return {
-            **{key: self.parent.manifest[key] for key in ("model", "postprocess", "parameters", "macs")},
-            "name": f"{self.run.path.name}-{name}",
-            "format": name.split("-")[0],
-            "precision": "mixed" if precision == "int8" and share < 1.0 else precision,
-            "input": {**exported.input.as_json(), "slice": self.parent.manifest["input"]["slice"]},
-            "outputs": {role: port.as_json() for role, port in exported.outputs.items()},
-            "int8_mac_share": share,
-            "kept_float": _kept_float(exported.operators, self.parent) if precision == "int8" else [],
-            "operators": _operator_counts(exported.operators),
-            "lineage": lineage,
-        }
-
-
-def _refuse_float(name: str, operators: tuple[Operator, ...]) -> None:
-    """Raises GateRefused: a file that was to be int8 and multiplies in float throughout."""
-    if int8_mac_share(operators):
-        return
-    weighted = [operator for operator in operators if operator.macs]
-    weights = {operator.weight for operator in weighted}
-    given = {dtype for operator in weighted for dtype in operator.inputs}
-    raise GateRefused(
-        f"{name}: refused: not one multiply-add of the written file is int8 (weights {', '.join(sorted(weights))}, "
-        f"activations {', '.join(sorted(given))})",
-        "nothing was written; give the converter calibration images and ask for integer operators only",
-    )
-
-
-def _kept_float(operators: tuple[Operator, ...], parent: Bundle) -> list[str]:
-    """Layers, by the network's names, that multiply in float."""
-    places = layer_operators(operators, UNetSpec.from_json(parent.manifest["model"]))
-    return [layer for layer, place in places.items() if not operators[place].int8]
-
-
-def _operator_counts(operators: tuple[Operator, ...]) -> dict[str, int]:
-    """Operator and version -> how many, as read from the file."""
-    counts: dict[str, int] = {}
-    for operator in operators:
-        key = f"{operator.kind} v{operator.version}" if operator.version else operator.kind
-        counts[key] = counts.get(key, 0) + 1
-    return dict(sorted(counts.items()))
-
-
-def _converter_versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in ("openvino", "nncf", "onnx", "onnxruntime", "tf2onnx", "tensorflow-model-optimization"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+        full_name = f"{self.run.path.name}-{name}"
+        return compressed_manifest(full_name, format_name, exported, precision, self.parent, self.recipe, calibration)

@@ -1,4 +1,4 @@
-"""Keras model -> SavedModel with one fixed-size signature; all exporters start from it."""
+"""Keras model -> SavedModel with one fixed-size signature; every exporter starts from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ INPUT = "slice"
 
 
 def save_model(model: Any, side: int, folder: Path) -> None:
-    """Write a SavedModel whose signature maps slice (1, side, side, 1) float32 to `mask` and `class`."""
+    """Write a SavedModel.
+
+    Args:
+        model: A Keras model with the outputs [mask, class].
+        side: Height and width of a slice in pixels.
+        folder: Where to write. Its signature maps `slice`, (1, side, side, 1) float32 in [0, 1], to `mask`,
+            (1, side, side, 1), and `class`, (1, classes).
+    """
 
     def answer(image: Any) -> dict[str, Any]:
         mask, label = model(image, training=False)
@@ -26,7 +33,7 @@ def save_model(model: Any, side: int, folder: Path) -> None:
 
 
 def signature_of(folder: Path) -> Any:
-    """The SavedModel's signature as a function of one tensor."""
+    """The SavedModel's signature as a function of one tensor, (1, side, side, 1) float32."""
     loaded = tf.saved_model.load(str(folder))
     function = loaded.signatures["serving_default"]
     (name,) = function.structured_input_signature[1]
@@ -35,5 +42,6 @@ def signature_of(folder: Path) -> Any:
     def call(image: Any) -> Any:
         return function(**{name: image})
 
-    call.keeps_alive = loaded  # a signature holds no reference to its variables
+    # A signature holds no reference to its variables, which would be freed with what was loaded.
+    call.keeps_alive = loaded
     return call

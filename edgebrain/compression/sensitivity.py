@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from edgebrain.bundle import Bundle, find_bundles, make_bundle, open_bundle
-from edgebrain.compression.exporters import Exported, exporter
+from edgebrain.compression.formats import OUTPUT_LAYERS, Exported, Probe, keep_float, open_probe, written_operators
 from edgebrain.compression.gate import Answers, answer
-from edgebrain.compression.probes import ENDS, Probe, open_probe
 from edgebrain.compression.prune_finetune import keras_session
-from edgebrain.compression.run_inputs import Progress, Run
-from edgebrain.compression.selective_float import mixer
+from edgebrain.compression.run_inputs import RunInputs
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle
 from edgebrain.evaluation.bootstrap import mean_interval
@@ -24,7 +23,9 @@ from edgebrain.evaluation.scores import ImageScore, group_means
 from edgebrain.evaluation.strata import pair_up
 from edgebrain.evaluation.verdict import FEWEST_GROUPS, MEASURES, group_means_of
 from edgebrain.graph.layers import layer_operators
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
+from edgebrain.model.spec import Spec
+from edgebrain.progress import Progress
 from edgebrain.runtime.environment import environment
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import shrink, to_tensor
@@ -65,26 +66,26 @@ class LayerNoise:
     drift: Noise = field(default_factory=Noise)
 
 
-def explain(run: Run, bundle: Bundle, slices: int, progress: Progress) -> dict[str, Any]:
-    """What each layer of a quantized bundle adds, costs and would give back; see docs/explaining.md.
+def explain(run: RunInputs, bundle: Bundle, slices: int, progress: Progress) -> dict[str, Any]:
+    """What each layer of a quantized bundle adds, costs and would give back; see docs/how-to/explain-layers.md.
 
     Args: slices: of the validation side, at most. Raises BadBundle: not quantized, a format that cannot be looked into,
     or the float parent is not in the run.
     """
     parent, model = open_float_model(_parent_of(run, bundle).path)
-    spec = UNetSpec.from_json(bundle.manifest["model"])
+    spec = spec_from_json(bundle.manifest["model"])
     samples = run.gate_samples(slices)
     probe = open_probe(bundle, spec)
     tensors = [to_tensor(shrink(sample.image, spec.side, spec.side), bundle.input) for sample in samples]
     retrained = not bundle.lineage["calibration_slices"]
-    noise = noise_by_layer(probe, model, spec, samples, tensors, lambda d, t: progress("looking inside", d, t))
+    noise = noise_by_layer(probe, model, spec, samples, tensors, partial(progress, "looking inside"))
     durations, whole_ms = probe.milliseconds(tensors[:TIMED_SLICES])
     stored = probe.stored_bytes()
-    says = answer(open_session(bundle), samples, lambda d, t: progress("scoring the bundle", d, t))
+    answers = answer(open_session(bundle), samples, progress, "scoring the bundle")
     plain = None if retrained else _float_sibling(run, bundle)
-    gains = _gains(bundle, plain, spec, samples, says, progress) if plain is not None else {}
+    gains = _gains(bundle, plain, spec, samples, answers, progress) if plain is not None else {}
     operators = read_back(bundle).operators
-    places = layer_operators(operators, spec)
+    indices = layer_operators(operators, spec)
     return {
         "schema": SCHEMA,
         "bundle": bundle.name,
@@ -93,13 +94,16 @@ def explain(run: Run, bundle: Bundle, slices: int, progress: Progress) -> dict[s
         "format": bundle.format,
         "parent": parent.name,
         "data": {"path": str(run.dataset.root), "split": "val", "slices": len(samples)},
-        "dice": {"parent": _parent_dice(parent, model, samples, progress), "bundle": group_means(says.scores)["dice"]},
+        "dice": {
+            "parent": _parent_dice(parent, model, samples, progress),
+            "bundle": group_means(answers.scores)["dice"],
+        },
         "whole_ms": whole_ms,
         "environment": environment(),
         "layers": [
             {
                 "layer": layer.name,
-                "precision": "int8" if operators[places[layer.name]].int8 else "float32",
+                "precision": "int8" if operators[indices[layer.name]].int8 else "float32",
                 "sqnr_db": None if retrained else noise[layer.name].own.sqnr_db,
                 "drift_db": noise[layer.name].drift.sqnr_db,
                 **gains.get(layer.name, NO_GAIN),
@@ -116,10 +120,10 @@ def explain(run: Run, bundle: Bundle, slices: int, progress: Progress) -> dict[s
 def noise_by_layer(
     probe: Probe,
     model: Any,
-    spec: UNetSpec,
+    spec: Spec,
     samples: Sequence[Sample],
     tensors: Sequence[np.ndarray],
-    told: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> dict[str, LayerNoise]:
     """Each layer's noise, summed over slices. model: the float network. tensors: the slices as the bundle takes
     them."""
@@ -129,28 +133,28 @@ def noise_by_layer(
     for done, (sample, tensor) in enumerate(zip(samples, tensors, strict=True), start=1):
         grey = shrink(sample.image, spec.side, spec.side).astype(np.float32) / np.float32(255.0)
         wanted = dict(zip(names, inside(grey[None, ..., None], training=False), strict=True))
-        for name, seen in probe.look(tensor).items():
-            found[name].own.add(np.asarray(_layer(model, name, seen.given)), seen.made)
-            found[name].drift.add(np.asarray(wanted[name]), seen.made)
-        told(done, len(samples))
+        for name, tensors_of in probe.layer_tensors(tensor).items():
+            found[name].own.add(np.asarray(_layer(model, name, tensors_of.inputs)), tensors_of.outputs)
+            found[name].drift.add(np.asarray(wanted[name]), tensors_of.outputs)
+        progress(done, len(samples))
     return found
 
 
 def read_back(bundle: Bundle) -> Exported:
     """A written bundle as its exporter left it."""
     contents = {name: data for name, data in bundle.contents.items() if name.startswith("model.")}
-    operators = exporter(bundle.format).operators(contents)
-    return Exported(contents, bundle.input, {role: bundle.output(role) for role in ENDS}, operators)
+    operators = written_operators(bundle.format, contents)
+    return Exported(contents, bundle.input, {role: bundle.output(role) for role in OUTPUT_LAYERS}, operators)
 
 
-def with_float(bundle: Bundle, int8: Exported, plain: Exported, spec: UNetSpec, layers: Sequence[str]) -> Bundle:
+def with_float(bundle: Bundle, int8: Exported, plain: Exported, spec: Spec, layers: Sequence[str]) -> Bundle:
     """The bundle with some layers in float, in memory only."""
-    mixed = mixer(bundle.format).keep_float(int8, plain, spec, layers)
+    mixed = keep_float(bundle.format, int8, plain, spec, layers)
     return make_bundle(bundle.path, bundle.manifest, dict(mixed.contents))
 
 
 def _gains(
-    bundle: Bundle, plain: Exported, spec: UNetSpec, samples: list[Sample], says: Answers, progress: Progress
+    bundle: Bundle, plain: Exported, spec: Spec, samples: list[Sample], answers: Answers, progress: Progress
 ) -> dict[str, dict[str, float | None]]:
     int8, names = read_back(bundle), [layer.name for layer in spec.layers()]
     found = {}
@@ -158,7 +162,7 @@ def _gains(
         progress("one layer in float at a time", done, len(names))
         alone = answer(open_session(with_float(bundle, int8, plain, spec, [name])), samples)
         # As many questions as layers: the intervals hold together (Bonferroni).
-        found[name] = _recovered(alone.scores, says.scores, 1.0 - (1.0 - CONFIDENCE) / len(names))
+        found[name] = _recovered(alone.scores, answers.scores, 1.0 - (1.0 - CONFIDENCE) / len(names))
     progress("one layer in float at a time", len(names), len(names))
     return found
 
@@ -192,7 +196,7 @@ def _end_of(model: Any, name: str) -> Any:
     return model.get_layer(relu if any(layer.name == relu for layer in model.layers) else name)
 
 
-def _parent_of(run: Run, bundle: Bundle) -> Bundle:
+def _parent_of(run: RunInputs, bundle: Bundle) -> Bundle:
     if bundle.precision not in ("int8", "mixed"):
         raise BadBundle(f"{bundle.path}: is {bundle.precision}, nothing in it is quantized", "name an int8 bundle")
     wanted = bundle.lineage["parent"]
@@ -203,7 +207,7 @@ def _parent_of(run: Run, bundle: Bundle) -> Bundle:
     raise BadBundle(f"{bundle.path}: its float parent is not in {run.path}", "quantize that run again")
 
 
-def _float_sibling(run: Run, bundle: Bundle) -> Exported | None:
+def _float_sibling(run: RunInputs, bundle: Bundle) -> Exported | None:
     """The float32 file of the same format and parent, read back; None where it is not in the run."""
     for path in find_bundles(run.path):
         other = open_bundle(path)
@@ -214,8 +218,8 @@ def _float_sibling(run: Run, bundle: Bundle) -> Exported | None:
 
 
 def _parent_dice(parent: Bundle, model: Any, samples: list[Sample], progress: Progress) -> float | None:
-    said = answer(keras_session(parent, model), samples, lambda d, t: progress("scoring the float parent", d, t))
-    return group_means(said.scores)["dice"]
+    answers = answer(keras_session(parent, model), samples, progress, "scoring the float parent")
+    return group_means(answers.scores)["dice"]
 
 
 def _notes(bundle: Bundle, retrained: bool, alone: bool) -> list[str]:
@@ -228,7 +232,7 @@ def _notes(bundle: Bundle, retrained: bool, alone: bool) -> list[str]:
         notes.append(
             f"no float32 {bundle.format} bundle is in the run, so what a layer in float gives back is not known"
         )
-    if bundle.format == "tflite":
+    if bundle.format == "tflite":  # the one format whose inner tensors come from other kernels than its answers
         notes.append(
             "inner tensors are those of the interpreter's own kernels; XNNPACK rounds otherwise here and there"
         )

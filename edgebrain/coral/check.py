@@ -21,11 +21,13 @@ from edgebrain.errors import BadBundle
 from edgebrain.graph.layers import layer_operators
 from edgebrain.graph.operator import Operator
 from edgebrain.graph.tflite_detail import Detail, details
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
 
 MAPPED, FALLS_BACK, UNKNOWN = "mapped", "falls back", "unknown"
 RULES = Path(__file__).with_name("rules.toml")
 MIB = 2**20
+# TFLite operator -> kind of the layers without weights that become one, see `Spec.unweighted_layers`.
+UNWEIGHTED = {"MAX_POOL_2D": "pool", "RESIZE_NEAREST_NEIGHBOR": "double", "CONCATENATION": "concat", "MEAN": "mean"}
 
 
 @dataclass(frozen=True)
@@ -183,21 +185,15 @@ def _names(bundle: Bundle, operators: Sequence[Operator]) -> list[str]:
     names = [operator.name for operator in operators]
     if not bundle.manifest["model"]:
         return names
-    spec = UNetSpec.from_json(bundle.manifest["model"])
-    for layer, place in layer_operators(operators, spec).items():
-        names[place] = layer
-    depths = range(1, len(spec.encoder) + 1)
-    without_weights = {
-        "MAX_POOL_2D": [f"enc{depth}_pool" for depth in depths],
-        "RESIZE_NEAREST_NEIGHBOR": [f"dec{depth}_double" for depth in reversed(depths)],
-        "CONCATENATION": [f"dec{depth}_concat" for depth in reversed(depths)],
-        "MEAN": ["head_pool"],
-        "LOGISTIC": ["mask sigmoid"],
-        "SOFTMAX": ["class softmax"],
-    }
-    for kind, layers in without_weights.items():
-        places = [place for place, operator in enumerate(operators) if operator.kind == kind]
-        if len(places) == len(layers):
-            for layer, place in zip(layers, places, strict=True):
-                names[place] = layer
+    spec = spec_from_json(bundle.manifest["model"])
+    for layer, index in layer_operators(operators, spec).items():
+        names[index] = layer
+    unweighted = spec.unweighted_layers()
+    layers_by_kind = {kind: unweighted.get(layer_kind, []) for kind, layer_kind in UNWEIGHTED.items()}
+    layers_by_kind |= {"LOGISTIC": ["mask sigmoid"], "SOFTMAX": ["class softmax"]}
+    for kind, layers in layers_by_kind.items():
+        indices = [index for index, operator in enumerate(operators) if operator.kind == kind]
+        if len(indices) == len(layers):
+            for layer, index in zip(layers, indices, strict=True):
+                names[index] = layer
     return names

@@ -5,7 +5,8 @@
 2. Each candidate is compared in all 8 transforms; a similar one is compared again with its grey levels mapped.
 3. Crops. Each slice is described six times more with its edges cut off; its neighbours are registered and compared.
 
-Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted copies. docs/auditing.md has the figures.
+Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted copies; docs/explanation/auditing.md has
+the figures.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ resampled. A group's value is the mean of its slices' paired differences. Every 
 Why both methods: the studentized bootstrap (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5) follows
 the skew of a few large losses among many small ones, where t covers too little. With few groups or long tails on both
 sides that skew is chance, and t covers better. Either alone covers only 89 to 91 % in some cases, and BCa (Efron 1987)
-down to 86 %; the two together stay nearest to 95 %. Figures: docs/measuring.md, made by benchmarks/verdict.py.
+down to 86 %; the two together stay nearest to 95 %. Figures: docs/explanation/measuring.md, by benchmarks/verdict.py.
 """
 
 from __future__ import annotations

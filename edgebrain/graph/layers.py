@@ -10,36 +10,36 @@ from collections.abc import Sequence
 
 from edgebrain.errors import BadBundle
 from edgebrain.graph.operator import Operator
-from edgebrain.model.spec import Layer, UNetSpec
-
-# Kind of a spec's layer -> what the formats call its operator.
-KINDS = {
-    "conv": ("CONV_2D", "Convolution", "Conv"),
-    "up": ("TRANSPOSE_CONV", "ConvolutionBackpropData", "ConvTranspose"),
-    "dense": ("FULLY_CONNECTED", "MatMul", "Gemm"),
-}
+from edgebrain.model.spec import Layer, Spec
 
 
-def layer_operators(operators: Sequence[Operator], spec: UNetSpec) -> dict[str, int]:
-    """Layer name -> place of its operator, in the spec's order.
+def layer_operators(operators: Sequence[Operator], spec: Spec) -> dict[str, int]:
+    """Which operator computes each layer.
 
-    Args: operators: of one file, in the order of computation.
-    Raises BadBundle: the file does not hold the layers of the spec.
+    Args:
+        operators: Operators of one file, in the order of computation.
+        spec: The network.
+
+    Returns:
+        Layer name -> index of its operator, in the spec's order.
+
+    Raises:
+        BadBundle: The file does not hold the layers of the spec.
     """
     found: dict[str, int] = {}
-    for kind, names in KINDS.items():
+    for kind in ("conv", "up", "dense"):
         layers = [layer for layer in spec.layers() if layer.kind == kind]
-        places = [place for place, one in enumerate(operators) if one.kind in names and one.macs]
-        if len(layers) != len(places):
-            raise _unlike(f"{len(places)} operators of kind {kind}, and its spec has {len(layers)}")
-        for layer, place in zip(layers, places, strict=True):
-            if operators[place].macs != layer.macs:
-                raise _unlike(f"{operators[place].macs} multiply-adds in place of {layer.name}'s {layer.macs}")
-            found[layer.name] = place
+        indices = [index for index, one in enumerate(operators) if one.layer_kind == kind and one.macs]
+        if len(layers) != len(indices):
+            raise _mismatch(f"{len(indices)} operators of kind {kind}, and its spec has {len(layers)}")
+        for layer, index in zip(layers, indices, strict=True):
+            if operators[index].macs != layer.macs:
+                raise _mismatch(f"{operators[index].macs} multiply-adds in place of {layer.name}'s {layer.macs}")
+            found[layer.name] = index
     return {layer.name: found[layer.name] for layer in spec.layers()}
 
 
-def layer_of(spec: UNetSpec, name: str) -> Layer:
+def layer_of(spec: Spec, name: str) -> Layer:
     """The layer with this name. Raises BadBundle: the spec has none."""
     known = {layer.name: layer for layer in spec.layers()}
     if name not in known:
@@ -47,5 +47,5 @@ def layer_of(spec: UNetSpec, name: str) -> Layer:
     return known[name]
 
 
-def _unlike(what: str) -> BadBundle:
+def _mismatch(what: str) -> BadBundle:
     return BadBundle(f"the model file is not the network of its manifest: it has {what}", "export the model again")

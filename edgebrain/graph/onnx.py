@@ -32,6 +32,8 @@ WEIGHTED = {
     "QLinearConv": (0, 3),
     "QLinearMatMul": (0, 3),
 }
+# Operator -> kind of layer in a network's spec.
+LAYER_KINDS = {"Conv": "conv", "ConvTranspose": "up", "Gemm": "dense"}
 # Operators without an integer form in any version of ONNX: their quantized inputs are dequantized and then multiplied.
 FLOAT_ONLY = ("ConvTranspose",)
 # They hand on what they are given; half-precision models put a Cast before float weights.
@@ -92,6 +94,7 @@ def _operator(graph: _Graph, node: Any, version: int) -> Operator:
         weight=graph.types[_source(graph, weight)] if stored else "",
         output=graph.types.get(node.output[0], ""),
         macs=_macs(graph, node, activation, weight) if weighted else 0,
+        layer_kind=LAYER_KINDS.get(node.op_type, ""),
     )
 
 

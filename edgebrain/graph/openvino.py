@@ -20,6 +20,8 @@ with importing("openvino", "openvino", "reading OpenVINO files"):
     import openvino
 
 WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+# Operator -> kind of layer in a network's spec.
+LAYER_KINDS = {"Convolution": "conv", "ConvolutionBackpropData": "up", "MatMul": "dense"}
 BORDER = ("Constant", "Parameter", "Result")
 # A plugin moves the dequantization behind these, so that what follows still gets integers.
 MOVES_ONLY = ("MaxPool", "Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Split", "VariadicSplit")
@@ -68,6 +70,7 @@ def operator(node: Any) -> Operator:
         weight=_stored_type(sources[1]) if stored else "",
         output=_dtype(node.output(0)),
         macs=_macs(node, kind) if weighted else 0,
+        layer_kind=LAYER_KINDS.get(kind, ""),
     )
 
 

@@ -10,12 +10,18 @@ EIGHT_BIT = ("int8", "uint8")
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator as it stands in the file.
+    """One operator of a file.
 
-    name: of its output tensor or node. kind: the format's own word, such as CONV_2D. version: the operator's version in
-    the file, 0 where the format gives none. inputs: NumPy type names of the activations it computes on (the 8-bit type
-    where the file says that they are quantized). weight: type of the stored weights, empty for an operator without.
-    output: type of its first output. macs: multiply-adds of one slice, 0 for what does not multiply.
+    Attributes:
+        name: Of its output tensor or node.
+        kind: The format's own word, such as CONV_2D.
+        version: The operator's version in the file, 0 where the format gives none.
+        inputs: NumPy type names of the activations it computes on; the 8-bit type where the file says that they are
+            quantized.
+        weight: Type of the stored weights, empty for an operator without.
+        output: Type of its first output.
+        macs: Multiply-adds of one slice, 0 for what does not multiply.
+        layer_kind: The kind of layer of a network's spec that it can be (conv, up or dense); empty for others.
     """
 
     name: str
@@ -25,6 +31,7 @@ class Operator:
     weight: str
     output: str
     macs: int
+    layer_kind: str = ""
 
     @property
     def int8(self) -> bool:

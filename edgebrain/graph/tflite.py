@@ -24,6 +24,8 @@ WEIGHTED = {
     "TRANSPOSE_CONV": (2, 1),
     "BATCH_MATMUL": (0, 1),
 }
+# Operator -> kind of layer in a network's spec.
+LAYER_KINDS = {"CONV_2D": "conv", "TRANSPOSE_CONV": "up", "FULLY_CONNECTED": "dense"}
 KINDS: dict[int, str] = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 TYPES: dict[int, str] = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
@@ -61,6 +63,7 @@ def _operator(model: Any, graph: Any, entry: Any) -> Operator:
         weight="" if weight is None else _stored_type(graph, weight),
         output=TYPES[made.type],
         macs=0 if weight is None else _macs(kind, activation, weight, made),
+        layer_kind=LAYER_KINDS.get(kind, ""),
     )
 
 

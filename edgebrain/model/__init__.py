@@ -1,1 +1,1 @@
-"""The network: as data (`spec`), as a Keras model (`network`), and as an engine (`engine`)."""
+"""Networks: as data (`spec`, `families`), their weights (`network`), and as an engine (`engine`)."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from edgebrain.bundle import Bundle
 from edgebrain.libraries import importing
-from edgebrain.model.network import WEIGHTS, build, load_weights
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
+from edgebrain.model.network import WEIGHTS, load_weights
 from edgebrain.runtime.engines.ports import fell_back, known_device
 
 
@@ -56,12 +56,19 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     with importing("keras", "train", "a float Keras bundle"):
         import keras
     known_device("keras", device, ("cpu", "gpu"))
-    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=bundle.input.shape[0])
+    model = spec_from_json(bundle.manifest["model"]).build(keras, batch_size=bundle.input.shape[0])
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
     engine = KerasEngine(model, keras.backend.backend(), keras.__version__, threads)
     if device == "gpu" != engine.device:
         raise fell_back(bundle, f"Keras on {keras.backend.backend()}", device, f"it executes on the {engine.device}")
     return engine
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    """relu of (1, 4) float32 as the backend computes it."""
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(ops.relu(values)))
 
 
 def _device_of(model: Any) -> str:

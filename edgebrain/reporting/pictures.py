@@ -19,7 +19,7 @@ from edgebrain.data.sample import Record, read
 from edgebrain.errors import BadData, EdgebrainError
 from edgebrain.evaluation.scores import ImageScore
 from edgebrain.reporting.inputs import Source
-from edgebrain.runtime.engines import READERS, installed
+from edgebrain.runtime.engines import runs_here
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.worker import unpack_mask
@@ -79,7 +79,7 @@ def pictures(
 
 def stand_in(parent: Mapping[str, Any], row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The float root, or where its library is not installed the float32 bundle of the row's own format, if there is."""
-    if any(map(installed, READERS[parent["format"]])):
+    if runs_here(parent["format"]):
         return parent
     alike = (
         one

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from edgebrain.formats import CPU, all_engines, all_formats, engines_for
 from edgebrain.progress import Progress, no_progress
-from edgebrain.runtime.engines import COMPILED_FOR, LIBRARIES, READERS, installed
+from edgebrain.runtime.engines import installed
 from edgebrain.runtime.environment import environment
-from edgebrain.runtime.probe import ENGINES, try_out
+from edgebrain.runtime.probe import try_out
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,23 @@ def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progr
     pip line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
     targets, name -> the formats that can run there; lacking.
     """
-    engines = [name for name in LIBRARIES if installed(name) and name in ENGINES]
+    known = all_engines()
+    # An engine of another device, such as the Edge TPU, cannot be tried without it; its library can.
+    engines = [name for name, engine in known.items() if installed(name) and CPU in engine.devices]
     modules = sorted({module for extra in EXTRAS for module in extra.modules} - {m for e in EXTRAS for m in e.missing})
     tried = try_out([*modules, *(f"engine:{name}" for name in engines)], progress)
     broken = {name.removeprefix("engine:"): problem for name, problem in tried.items() if problem}
-    works = {name: tried.get(f"engine:{name}", MISSING) is None for name in LIBRARIES}
-    works["edgetpu"] = installed("edgetpu") and LIBRARIES["edgetpu"].module not in broken
+    works = {name: tried.get(f"engine:{name}", MISSING) is None for name in known}
+    works |= {
+        name: installed(name) and engine.library not in broken
+        for name, engine in known.items()
+        if CPU not in engine.devices
+    }
     # Without OpenCV no picture is read, whatever the engines can do.
     if "cv2" not in modules or "cv2" in broken:
         works = dict.fromkeys(works, False)
-    formats = [name for name, readers in READERS.items() if any(works[reader] for reader in readers)]
-    run_by = {target: [name for name in formats if COMPILED_FOR.get(name, "cpu") == target] for target in targets}
+    formats = [row for row in all_formats().values() if any(works[engine.name] for engine in engines_for(row.name))]
+    run_by = {target: [row.name for row in formats if row.device == target] for target in targets}
     return {
         "environment": environment(),
         "extras": [_extra(extra, broken) for extra in EXTRAS],
@@ -85,7 +92,7 @@ def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progr
 
 
 def _extra(extra: Extra, broken: Broken) -> dict[str, Any]:
-    engines = [name for name, library in LIBRARIES.items() if library.module in extra.modules]
+    engines = [name for name, engine in all_engines().items() if engine.library in extra.modules]
     return {
         "name": extra.name,
         "installed": not extra.missing,

@@ -15,19 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain import __version__
+from edgebrain.formats import ENGINES
 
 # Instructions that decide how fast an int8 or a bfloat16 model is; x86-64 first, then Arm.
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 ARM_FLAGS = ("neon", "asimd", "asimddp", "i8mm", "bf16", "sve")
-PACKAGES = (
-    "numpy",
-    "opencv-python-headless",
-    "ai-edge-litert",
-    "tflite-runtime",
-    "openvino",
-    "onnxruntime",
-    "keras",
-    "tensorflow",
+PACKAGES = tuple(
+    dict.fromkeys(("numpy", "opencv-python-headless", *(engine.package for engine in ENGINES.values()), "tensorflow"))
 )
 # A Raspberry Pi's own word on its power and heat; it answers in milliseconds or not at all.
 VCGENCMD, PATIENCE_S = "vcgencmd", 2.0

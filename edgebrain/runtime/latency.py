@@ -51,7 +51,7 @@ def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: 
     for name, data in islice(cycle(files), queries):
         _, prediction = session.predict_file(data, name)
         stages = prediction.stage_ns
-        timed.append(Query(prediction.predict_ns, stages["engine"], stages["decode"], prediction.outputs_sha256))
+        timed.append(Query(prediction.predict_ns, stages["inference"], stages["decode"], prediction.outputs_sha256))
     return timed
 
 
@@ -69,7 +69,7 @@ def time_together(session: Session, files: Sequence[tuple[str, bytes]], calls: i
     timed, turn = [], cycle(files)
     for _ in range(calls):
         images = [decode(data, name) for name, data in islice(turn, session.slices)]
-        predictions = session.predict_together(images)
+        predictions = session.predict_batch(images)
         timed.append(Call(predictions[0].predict_ns, tuple(one.outputs_sha256 for one in predictions)))
     return timed
 

@@ -10,13 +10,14 @@ import json
 import os
 import subprocess
 import sys
-from base64 import b85decode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
 
+import numpy as np
+
+from edgebrain.formats import all_engines
 from edgebrain.libraries import MODULES, cure, first_line
 from edgebrain.progress import Progress, no_progress
 
@@ -24,14 +25,6 @@ from edgebrain.progress import Progress, no_progress
 PATIENCE_S = 180.0
 SIGNALS = {4: "SIGILL: an illegal instruction", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
 
-# y = relu(x), float32 of shape (1, 4). tests/runtime/models/make_relu.py writes both.
-RELU_TFLITE = b85decode(
-    "7ytkOR7OlQ000gE7yuLi5C9AS2mk~C4gdfE6aWAKAOHXWC;$Ke<NyEw0{{R30RR912mk;81ONm81ONa41ONa4a%F6F000000RR915C8xG3;+}W5C9AS"
-    "2mk~C3;+NC5C8xGJOBUyKmY&$L;wH)0RR915C8xG000UA3;+NC2mk~C3IG5A2mk;83;+NC0RR910RR910RR91000000RR910RR910RR91000000ssI2"
-    "Gynhq1ONa4;Q#;s2mk;83;+NC0RR91c>n+a0ssI20RR911ONa43;+xO2mk;8000C43;+NC2mk;83;+NC0RR91cmMzZ0ssI20RR911ONa40RR915C8xG"
-    "3;+xO3jhEB000C43;+NC6951J0000J"
-)
-RELU_ONNX = b85decode("2naep3JeMXcoG45A_P)pY;_U@a%F6FS`!KZcoGf@3<v=d2nqrS0SW>L1Y#2k0eKP*3JeGV5(o+c2muNL2n0d|3IGrd")
 GIVEN, WANTED = [-2.0, -1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]
 
 
@@ -102,11 +95,10 @@ class _Child:
 
 def _package(name: str) -> str:
     """What pip calls the library behind a name, as far as a hint needs it."""
-    from edgebrain.runtime.engines import LIBRARIES
-
+    engines = all_engines()
     if name.startswith("engine:"):
-        return LIBRARIES[name.removeprefix("engine:")].package
-    known = {library.module: library.package for library in LIBRARIES.values()}
+        return engines[name.removeprefix("engine:")].package
+    known = {engine.library: engine.package for engine in engines.values()}
     known |= {module: package for package, module in MODULES.items()}
     return known.get(name, name.split(".")[0].replace("_", "-"))
 
@@ -115,56 +107,14 @@ def _try(name: str) -> list[str]:
     """Reason and cure where a module does not load, or an engine computes something else; else nothing."""
     try:
         if name.startswith("engine:"):
-            answer = [float(value) for value in ENGINES[name.removeprefix("engine:")]()]
+            module = import_module(all_engines()[name.removeprefix("engine:")].module)
+            answer = module.relu(np.array([GIVEN], dtype=np.float32)).ravel().tolist()
             return [] if answer == WANTED else [f"relu({GIVEN}) gave {answer}", "choose another engine"]
         import_module(name)
     except BaseException as problem:  # a library may even raise SystemExit
         reason = first_line(str(problem)) or type(problem).__name__
         return [reason, cure(reason, _package(name))]
     return []
-
-
-def _tflite(module: str) -> Any:
-    interpreter = import_module(module).Interpreter(model_content=RELU_TFLITE)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], _given())
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel()
-
-
-def _openvino() -> Any:
-    import openvino
-
-    compiled = openvino.Core().compile_model(openvino.Core().read_model(RELU_ONNX), "CPU")
-    return compiled(_given())[0].ravel()
-
-
-def _onnxruntime() -> Any:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(RELU_ONNX, providers=["CPUExecutionProvider"])
-    return session.run(None, {"x": _given()})[0].ravel()
-
-
-def _keras() -> Any:
-    ops = import_module("keras").ops
-    return ops.convert_to_numpy(ops.relu(_given())).ravel()
-
-
-def _given() -> Any:
-    import numpy as np
-
-    return np.array([GIVEN], dtype=np.float32)
-
-
-# Engine -> its answer to the one-operator model. Compiled models of an Edge TPU need the device.
-ENGINES: dict[str, Callable[[], Any]] = {
-    "litert": lambda: _tflite("ai_edge_litert.interpreter"),
-    "tflite": lambda: _tflite("tflite_runtime.interpreter"),
-    "openvino": _openvino,
-    "onnxruntime": _onnxruntime,
-    "keras": _keras,
-}
 
 
 def main(names: Sequence[str]) -> None:

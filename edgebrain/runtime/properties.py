@@ -2,7 +2,7 @@
 
 READ: pixels are taken as they are stored. MAPPED: they are brought to 8-bit grey as a viewer shows them. REFUSED: the
 picture is not read, and the message says why. A value that has no cell is refused too. `header` finds the values of a
-file; docs/your-files.md shows the table, and a test decodes a file for every cell.
+file; docs/explanation/your-files.md shows the table, and a test decodes a file for every cell.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def check_properties(kind: str, found: Mapping[str, str], name: str) -> None:
 
 
 def as_markdown() -> str:
-    """The table of docs/your-files.md: a row a value, a column a container; `-` where it has no such value."""
+    """The table of docs/explanation/your-files.md: a row a value, a column a container; `-` where there is no such."""
     lines = ["| property | value | PNG | JPEG | TIFF |", "|---|---|---|---|---|"]
     for title, values in RULES.items():
         for value, cells in values.items():

@@ -19,25 +19,30 @@ from edgebrain.runtime.image import decode, read_file
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_probabilities, to_probability, to_tensor
 
-PREDICT_STAGES = ("transform", "engine", "back")
+PREDICT_STAGES = ("preprocess", "inference", "postprocess")
 
-# Told the name of a step and the array that it gave; those of STEPS, in this order.
-Witness = Callable[[str, np.ndarray], None]
+Slice = np.ndarray | str | os.PathLike[str] | bytes
+StepCallback = Callable[[str, np.ndarray], None]
+"""Called after each of STEPS, in this order, with its name and the array that it gave."""
 STEPS = ("decode", "resize", "input tensor", *(f"raw outputs ({role})" for role in ROLES), "mask")
 
 
-def _no_witness(step: str, array: np.ndarray) -> None:
-    """Nobody looks."""
+def ignore_step(step: str, array: np.ndarray) -> None:
+    """Default callback; ignores every step."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a bundle says of one slice.
+    """A bundle's answer for one slice.
 
-    probability: (H, W) uint8 at the slice's own size, 255 is 1.0. mask: (H, W) bool, True is lesion.
-    class_probabilities: (C,) float64 in the order of `classes`. outputs_sha256: hash of the raw outputs, mask first.
-    stage_ns: duration of each stage in ns: transform, engine, back, and decode where the slice came as a file; of
-    slices that were answered together, the durations for all of them.
+    Attributes:
+        probability: (H, W) uint8 at the slice's own size; 255 is 1.0.
+        mask: (H, W) bool; True is lesion.
+        class_probabilities: (classes,) float64 in [0, 1], in the order of `classes`.
+        classes: Class names.
+        outputs_sha256: Hash of the raw outputs, mask first.
+        stage_ns: Duration of each stage in ns: preprocess, inference, postprocess, and decode where the slice came as a
+            file. For slices that were computed in one call, the durations of all of them.
     """
 
     probability: np.ndarray
@@ -59,12 +64,12 @@ class Prediction:
 
     @property
     def predict_ns(self) -> int:
-        """Duration of transform, engine and back together in ns."""
+        """Duration of preprocess, inference and postprocess together in ns."""
         return sum(self.stage_ns[stage] for stage in PREDICT_STAGES)
 
 
 class Session:
-    """One bundle on one engine, which answers `slices` in one call."""
+    """One bundle loaded in one engine, which computes `slices` slices in one call."""
 
     def __init__(self, bundle: Bundle, engine: Engine, load_ns: int, slices: int = 1) -> None:
         self.bundle = bundle
@@ -83,12 +88,14 @@ class Session:
         """What really runs: engine, version, device, precision, delegate or provider, threads."""
         return self.engine.describe()
 
-    def predict(self, image: np.ndarray | str | os.PathLike[str] | bytes, witness: Witness = _no_witness) -> Prediction:
-        """Mark and classify one slice.
+    def predict(
+        self, image: np.ndarray | str | os.PathLike[str] | bytes, on_step: StepCallback = ignore_step
+    ) -> Prediction:
+        """Segment and classify one slice.
 
         Args:
             image: The slice: an array, (H, W) uint8, any size; a file's path; or the bytes of a PNG, JPEG or TIFF file.
-            witness: Called with the name and the result of each step, up to the one that fails.
+            on_step: Called after each step, up to the one that fails.
 
         Returns:
             Mask and class; its stages include `decode` where the slice came as a file.
@@ -100,9 +107,9 @@ class Session:
         """
         if isinstance(image, (str, os.PathLike)):
             path = Path(image)
-            return self.predict_file(read_file(path, str(path))[0], str(path), witness)[1]
+            return self.predict_file(read_file(path, str(path))[0], str(path), on_step)[1]
         if isinstance(image, (bytes, bytearray, memoryview)):
-            return self.predict_file(bytes(image), "the slice", witness)[1]
+            return self.predict_file(bytes(image), "the slice", on_step)[1]
         if not isinstance(image, np.ndarray):
             raise TypeError(f"image: expected an array, a path or bytes, got {type(image).__name__}")
         _refuse_unless_slice(image)
@@ -112,19 +119,24 @@ class Session:
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
         answered = time.perf_counter_ns()
-        witness("resize", small)
-        witness("input tensor", tensor)
+        on_step("resize", small)
+        on_step("input tensor", tensor)
         for role in ROLES:
-            witness(f"raw outputs ({role})", raw[role])
-        answer = self._back(raw, image.shape)
+            on_step(f"raw outputs ({role})", raw[role])
+        answer = self._postprocess(raw, image.shape)
         end = time.perf_counter_ns()
-        witness("mask", answer[1])
+        on_step("mask", answer[1])
         return Prediction(*answer, self.classes, _hash(raw), _stages(start, ready, answered, end))
 
-    def predict_together(self, images: Sequence[np.ndarray]) -> list[Prediction]:
-        """Mark and classify as many slices as the engine answers in one call, in one call.
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Segment and classify as many slices as the engine computes in one call.
 
-        Args: images: (H, W) uint8 each, of any sizes. Raises as `predict`.
+        Args:
+            images: (H, W) uint8 each, of any sizes; as many as the session was opened for.
+
+        Raises:
+            BadImage: As `predict`.
+            BadBundle: As `predict`.
         """
         assert len(images) == self.slices, "the engine was opened for another number of slices"
         for image in images:
@@ -134,30 +146,41 @@ class Session:
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
         answered = time.perf_counter_ns()
-        parts = [{role: raw[role][place : place + 1] for role in ROLES} for place in range(len(images))]
-        answers = [self._back(part, image.shape) for part, image in zip(parts, images, strict=True)]
+        parts = [{role: raw[role][index : index + 1] for role in ROLES} for index in range(len(images))]
+        answers = [self._postprocess(part, image.shape) for part, image in zip(parts, images, strict=True)]
         stages = _stages(start, ready, answered, time.perf_counter_ns())
         return [
             Prediction(*answer, self.classes, _hash(part), stages) for answer, part in zip(answers, parts, strict=True)
         ]
 
-    def predict_file(self, data: bytes, name: str, witness: Witness = _no_witness) -> tuple[np.ndarray, Prediction]:
-        """Decode a picture, then mark and classify it.
+    def predict_file(
+        self, data: bytes, name: str, on_step: StepCallback = ignore_step
+    ) -> tuple[np.ndarray, Prediction]:
+        """Decode a picture, then segment and classify it.
 
-        Args: data: a PNG, JPEG or TIFF file. name: how errors call it. witness: as in `predict`.
-        Returns: the slice, (H, W) uint8, and the prediction, whose stages include `decode`. Raises as `decode` and
-        `predict`.
+        Args:
+            data: The content of a PNG, JPEG or TIFF file.
+            name: What errors call it.
+            on_step: As in `predict`.
+
+        Returns:
+            The slice, (H, W) uint8, and the prediction, whose stages include `decode`.
+
+        Raises:
+            BadImage: The picture cannot be used.
+            BadBundle: As `predict`.
         """
         start = time.perf_counter_ns()
         image = decode(data, name)
         decoded = time.perf_counter_ns() - start
-        witness("decode", image)
-        prediction = self.predict(image, witness)
+        on_step("decode", image)
+        prediction = self.predict(image, on_step)
         return image, replace(prediction, stage_ns={"decode": decoded, **prediction.stage_ns})
 
-    def _back(self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Raw outputs -> probability at the slice's own size, (H, W) uint8, its mask, (H, W) bool, and class
-        probabilities, (C,) float64."""
+    def _postprocess(
+        self, raw: Mapping[str, np.ndarray], shape: tuple[int, ...]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probability at the slice's own size, (H, W) uint8, its mask, (H, W) bool, and class probabilities, (C,)."""
         height, width = self._ports["mask"].shape[1:3]
         try:
             small = to_probability(raw["mask"], self._ports["mask"]).reshape(height, width)
@@ -171,16 +194,24 @@ class Session:
 def open_session(
     bundle: Path | Bundle, engine: str | None = None, threads: int = 1, device: str | None = None, slices: int = 1
 ) -> Session:
-    """Open a bundle on its engine, or on the one named.
+    """Open a bundle in an engine.
 
-    Args: threads: CPU threads of the interpreter and of OpenCV. device, slices: as in `open_engine`.
-    Raises BadBundle: hash, schema, or a model that is not its manifest's. MissingExtra: the interpreter is not
-    installed. EdgebrainError: the engine does not read this format, or does not know the device.
+    Args:
+        bundle: Its folder, or an opened one.
+        engine: The engine; else the first installed one that reads the format.
+        threads: CPU threads of the interpreter and of OpenCV.
+        device: As in `open_engine`.
+        slices: As in `open_engine`.
+
+    Raises:
+        BadBundle: A hash or the schema does not hold, or the model is not its manifest's.
+        MissingExtra: The interpreter is not installed.
+        EdgebrainError: The engine does not read this format, or does not know the device.
     """
     start = time.perf_counter_ns()
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     loaded = open_engine(opened, engine, threads, device, slices)
-    # OpenCV would use every core by itself, and a row that says one thread would be untrue.
+    # OpenCV would use every core by default, and a measurement that says one thread would be wrong.
     cv2.setNumThreads(threads)
     return Session(opened, loaded, time.perf_counter_ns() - start, slices)
 
@@ -197,4 +228,4 @@ def _hash(raw: Mapping[str, np.ndarray]) -> str:
 
 def _stages(start: int, ready: int, answered: int, end: int) -> dict[str, int]:
     """Durations between these moments, in ns."""
-    return {"transform": ready - start, "engine": answered - ready, "back": end - answered}
+    return {"preprocess": ready - start, "inference": answered - ready, "postprocess": end - answered}

@@ -56,7 +56,7 @@ def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
     Args: raw: any shape, dtype of `port`. Returns: same shape, uint8.
     Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
     """
-    real = to_real(raw, port)
+    real = dequantize(raw, port)
     _refuse_scores(real, port, "sigmoid")
     level: np.ndarray = np.floor(np.clip(real, 0.0, 1.0) * 255.0 + 0.5)
     return level.astype(np.uint8)
@@ -69,7 +69,7 @@ def to_class_probabilities(raw: np.ndarray, port: Port) -> np.ndarray:
     Returns: (classes,) float64, whose sum is 1 but for rounding.
     Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
     """
-    real = to_real(raw, port).ravel()
+    real = dequantize(raw, port).ravel()
     if port.activation == SOFTMAX:
         return softmax(real)
     _refuse_scores(real, port, "softmax", off=abs(float(real.sum()) - 1.0) > OVERSHOOT)
@@ -84,7 +84,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def to_real(raw: np.ndarray, port: Port) -> np.ndarray:
+def dequantize(raw: np.ndarray, port: Port) -> np.ndarray:
     """A stored output as real numbers.
 
     Args: raw: any shape, dtype of `port`. Returns: same shape, float64.
@@ -117,8 +117,8 @@ def _refuse_scores(real: np.ndarray, port: Port, lost: str, off: bool = False) -
         )
 
 
-def to_stored(real: np.ndarray, port: Port) -> np.ndarray:
-    """Real numbers as a port stores them: the reverse of `to_real`, rounded half up.
+def quantize(real: np.ndarray, port: Port) -> np.ndarray:
+    """Real numbers as a port stores them: the reverse of `dequantize`, rounded half up.
 
     Args: real: any shape, float64. Returns: same shape, dtype of `port`; integers are cut off at their range.
     """
@@ -153,4 +153,4 @@ def _block_mean(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 def _input_table(port: Port) -> np.ndarray:
     """What each of the 256 grey values becomes; a table, so that no processor rounds for itself."""
-    return to_stored(np.arange(256, dtype=np.float64) / 255.0, port)
+    return quantize(np.arange(256, dtype=np.float64) / 255.0, port)

@@ -14,16 +14,10 @@ from tempfile import TemporaryDirectory
 import edgebrain
 from edgebrain.bundle import Bundle
 from edgebrain.errors import TargetFailed
-from edgebrain.runtime.engines import COMPILED_FOR, READERS, installed
+from edgebrain.formats import engines_for
+from edgebrain.runtime.engines import installed
 from edgebrain.runtime.engines.libedgetpu import coral_lacks
 from edgebrain.targets.slices import LISTING, Slice, write_listing
-
-# Formats that an engine computes on a device; the engines refuse what fell back to the CPU, and tell NVIDIA from Intel.
-RUNS = {
-    "cpu": tuple(name for name in READERS if name not in COMPILED_FOR),
-    "gpu": ("onnx", "openvino", "keras"),
-    "coral": ("edgetpu",),
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,8 @@ class LocalTarget:
     def engine(self, bundle: Bundle) -> str | None:
         """The first installed engine that reads a bundle; its first one where none is, whose absence is then told. None
         where the device does not run the format."""
-        readers = READERS[bundle.format] if bundle.format in RUNS[self.device] else ()
+        # The engines refuse what fell back to the CPU, and tell an NVIDIA GPU from an Intel one.
+        readers = [engine.name for engine in engines_for(bundle.format, self.device)]
         return next(filter(installed, readers), next(iter(readers), None))
 
     def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:

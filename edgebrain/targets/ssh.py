@@ -21,16 +21,15 @@ from edgebrain.bundle import MANIFEST, Bundle
 from edgebrain.data.sample import read
 from edgebrain.errors import TargetFailed
 from edgebrain.files import sha256_bytes, sha256_json
+from edgebrain.formats import ENGINES, engines_for
 from edgebrain.kit.wheels import choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
-from edgebrain.runtime.engines import READERS
 from edgebrain.targets.file import TargetFile
 from edgebrain.targets.probe_host import Survey, refuse_without_room, survey
 from edgebrain.targets.slices import LISTING, Slice, listing
 from edgebrain.targets.ssh_connection import Link
 
 ON_DEVICE = Path(__file__).with_name("on_device.py")
-# The wheels that an engine's interpreter comes in; OpenCV decodes the slices.
-PACKAGES = {"litert": "ai-edge-litert", "openvino": "openvino", "onnxruntime": "onnxruntime"}
+# OpenCV decodes the slices.
 COMMON = ("numpy", "opencv-python-headless")
 WHOLE = "whole"
 HASHES = ".hashes.json"
@@ -91,7 +90,7 @@ class SshTarget:
 
     def engine(self, bundle: Bundle) -> str | None:
         """The engine that runs a bundle there: the file's, or the first that reads it and has wheels; or None."""
-        readers = [name for name in READERS.get(bundle.format, ()) if name in PACKAGES]
+        readers = [engine.name for engine in engines_for(bundle.format) if engine.portable]
         return next((name for name in readers if self.file.engine in (None, name)), None)
 
     def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
@@ -149,7 +148,7 @@ class SshTarget:
         return [self._site_parcel(engine) for engine in engines]
 
     def _site_parcel(self, engine: str) -> Parcel:
-        packages, place = [PACKAGES[engine], *COMMON], self._found.place
+        packages, place = [ENGINES[engine].package, *COMMON], self._found.place
         chosen = [[wheel.name, wheel.sha256] for wheel in choose_wheels(packages, place)]
         self._sites[engine] = f"site-{sha256_json(chosen)[:16]}"
 

@@ -16,8 +16,9 @@ from edgebrain.data.split import Split
 from edgebrain.evaluation.score import score_session
 from edgebrain.evaluation.scores import ImageScore, summarise
 from edgebrain.files import canonical_json
-from edgebrain.model.network import WEIGHTS, build, load_weights
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families import spec_from_json
+from edgebrain.model.network import WEIGHTS, load_weights
+from edgebrain.model.spec import Spec
 from edgebrain.progress import Progress
 from edgebrain.recipe import TrainRecipe
 from edgebrain.runtime.session import Session, open_session
@@ -27,7 +28,7 @@ THRESHOLD = 0.5
 SLICE_RULE = "uint8 grey / 255; shrunk by transform.shrink (fixed-point bilinear to a whole multiple, then block mean)"
 
 
-def float_manifest(name: str, spec: UNetSpec, lineage: dict[str, Any]) -> dict[str, Any]:
+def float_manifest(name: str, spec: Spec, lineage: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a float bundle, without what `write_bundle` adds."""
     side = spec.side
     return {
@@ -73,8 +74,8 @@ def write_float_bundle(
     draft = make_bundle(run / "float", manifest, {WEIGHTS: weights})
     scores = score_records(open_session(draft), validation, progress)
     copying = copy_baselines(pack, pack.index(split.names_of("train")), pack.index(split.names_of("val")))[0]
-    told = scores_json(scores, split.sha256, "val", {"copying": copying.as_json()})
-    return write_bundle(draft.path, manifest, {WEIGHTS: weights, "scores.json": told})
+    scores_file = scores_json(scores, split.sha256, "val", {"copying": copying.as_json()})
+    return write_bundle(draft.path, manifest, {WEIGHTS: weights, "scores.json": scores_file})
 
 
 def score_records(session: Session, records: Sequence[Record], progress: Progress) -> list[ImageScore]:
@@ -103,6 +104,6 @@ def scores_json(
 def open_float_model(folder: Path) -> tuple[Bundle, Any]:
     """A float bundle and its rebuilt model, fixed to one slice a call. Raises BadBundle."""
     bundle = open_bundle(folder)
-    model = build(UNetSpec.from_json(bundle.manifest["model"]), keras, batch_size=1)
+    model = spec_from_json(bundle.manifest["model"]).build(keras, batch_size=1)
     load_weights(model, bundle.contents[WEIGHTS], str(folder))
     return bundle, model

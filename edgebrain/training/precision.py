@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from edgebrain.capture_output import quiet
+from edgebrain.capture_output import capture_output
 
 CAPS_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 LIBRARIES = ("edgebrain", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless")
@@ -43,7 +43,7 @@ def _has_accelerator() -> bool:
 
         return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
     # All devices: asking for a kind that is not there is an error in some backends, and a complaint in others.
-    with quiet():
+    with capture_output():
         devices = keras.distribution.list_devices()
     return any(not str(device).startswith("cpu") for device in devices)
 

@@ -70,33 +70,32 @@ def train(recipe_file: Path, run: Path) -> None:
     """
     import keras
 
-    from edgebrain.data.pack import open_pack
     from edgebrain.data.readers import open_dataset
-    from edgebrain.data.split import Split
-    from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer, weights_bytes
+    from edgebrain.model.network import set_weights_by_layer, weights_by_layer, weights_bytes
     from edgebrain.phantom.generator import builtin_phantoms
     from edgebrain.recipe import load_train_recipe
     from edgebrain.training.batches import Batches
+    from edgebrain.training.epochs import compiled, learn_epoch
     from edgebrain.training.float_bundle import write_float_bundle
-    from edgebrain.training.loop import Listener, compiled, learn_epoch, start_run
+    from edgebrain.training.loop import Listener, start_run
     from edgebrain.training.precision import compute_policy
 
     recipe = load_train_recipe(str(recipe_file))
     dataset = open_dataset(builtin_phantoms(recipe.phantom.count, recipe.phantom.seed))
-    start_run(recipe, dataset, None, run, Listener())
-    pack, split = open_pack(dataset, recipe.model.side, Listener().progress), Split.read(run / "split.json")
+    prepared = start_run(recipe, dataset, None, run, Listener())
+    pack, split = prepared.pack, prepared.split
     part, spec = recipe.train, recipe.model.spec()
     batches = Batches(pack, pack.index(split.names_of("train")), part.batch, spec.classes, part.seed, None)
     keras.utils.set_random_seed(part.seed)
     keras.mixed_precision.set_global_policy(compute_policy(part.precision))
-    model = compiled(build(spec, keras), part, len(batches), part.epochs)
+    model = compiled(spec.build(keras), part, len(batches), part.epochs)
     for number in range(part.epochs):
-        learn_epoch(model, batches, number, part.epochs, Listener())
+        learn_epoch(model, batches, number, lambda done, loss: None)
     keras.mixed_precision.set_global_policy("float32")
-    plain = build(spec, keras)
+    plain = spec.build(keras)
     set_weights_by_layer(plain, weights_by_layer(model))
     validation = dataset.named(split.names_of("val"))
-    write_float_bundle(run, recipe, pack, split, weights_bytes(plain), validation, Listener().scoring)
+    write_float_bundle(run, recipe, pack, split, weights_bytes(plain), validation, Listener().progress)
 
 
 def quantize(run: Path) -> None:

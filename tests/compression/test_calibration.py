@@ -61,7 +61,7 @@ def test_only_images_that_leave_are_counted_as_seen(pack: Pack, split: Split) ->
     for _ in range(5):
         next(tensors)
     assert chosen.seen == 5
-    assert chosen.afresh().seen == 0
+    assert chosen.unread().seen == 0
 
 
 def test_tensors_are_grey_values_over_255(pack: Pack, split: Split) -> None:

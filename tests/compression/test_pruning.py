@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebrain.compression.pruning import Kept, Weights, choose_channels, cut_channels
+from edgebrain.compression.pruning import KeepIndices, Weights, choose_channels, cut_channels
 from edgebrain.errors import BadRecipe
-from edgebrain.model.spec import UPSAMPLINGS, Stage, UNetSpec
+from edgebrain.model.families.unet import UPSAMPLINGS, Stage, UNetSpec
 
 SPEC = UNetSpec(
     encoder=((4, 5), (8, 8)),
@@ -28,9 +28,9 @@ def whole_number_network(seed: int = 0, spec: UNetSpec = SPEC) -> tuple[Any, Wei
     """A network whose every sum is exact, in any order: small whole numbers, and scales by powers of two."""
     import keras
 
-    from edgebrain.model.network import build, set_weights_by_layer, weights_by_layer
+    from edgebrain.model.network import set_weights_by_layer, weights_by_layer
 
-    model = build(spec, keras)
+    model = spec.build(keras)
     rng = np.random.default_rng(seed)
     weights = weights_by_layer(model)
     for name, arrays in weights.items():
@@ -48,7 +48,7 @@ def whole_number_network(seed: int = 0, spec: UNetSpec = SPEC) -> tuple[Any, Wei
     return model, weights
 
 
-def with_zeroed_channels(weights: Weights, kept: Kept, spec: UNetSpec) -> Weights:
+def with_zeroed_channels(weights: Weights, kept: KeepIndices, spec: UNetSpec) -> Weights:
     """The same network with the outputs of all other channels forced to zero."""
     zeroed = {name: [array.copy() for array in arrays] for name, arrays in weights.items()}
     for layer in spec.layers():
@@ -80,7 +80,7 @@ def in_float64() -> Iterator[None]:
 def test_cutting_zero_channels_changes_no_output_bit(share: float, upsampling: str) -> None:
     import keras
 
-    from edgebrain.model.network import build, set_weights_by_layer
+    from edgebrain.model.network import set_weights_by_layer
 
     whole = replace(SPEC, upsampling=upsampling)
     model, weights = whole_number_network(spec=whole)
@@ -88,7 +88,7 @@ def test_cutting_zero_channels_changes_no_output_bit(share: float, upsampling: s
     zeroed = with_zeroed_channels(weights, kept, whole)
     set_weights_by_layer(model, zeroed)
     spec, small = cut_channels(whole, zeroed, kept)
-    narrow = build(spec, keras)
+    narrow = spec.build(keras)
     set_weights_by_layer(narrow, small)
     # The last layers before the squashing, so that no saturated sigmoid hides a difference.
     inside = ["dec1_conv2_relu", "head_pool"]

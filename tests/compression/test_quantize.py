@@ -21,7 +21,7 @@ from edgebrain.compression.calibration import Calibration
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun, CannotWrite, GateRefused
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 from edgebrain.recipe import CalibrationPart, FinetunePart, GatePart, QuantizeRecipe, replaced
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from edgebrain.bundle import open_bundle
-from edgebrain.compression.exporters import Exported
+from edgebrain.compression.formats import Exported
 from edgebrain.data.readers import open_dataset
 from edgebrain.errors import BadBundle, BadRecipe, GateRefused
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_quantize, replaced
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
@@ -142,13 +142,13 @@ def test_a_layer_in_float_leaves_the_rest_of_the_file_as_it_is(name: str, loose:
 @pytest.mark.delicate
 @pytest.mark.parametrize("name", FORMATS)
 def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, loose: Path, broken: FinishedRun) -> None:
-    from edgebrain.compression.selective_float import mixer
+    from edgebrain.compression.formats import keep_float
     from edgebrain.compression.sensitivity import with_float
 
     skip_openvino_under_a_cap(name)
     int8, plain, spec = read(loose, name)
     every = [layer.name for layer in spec.layers()]
-    mixed = mixer(name).keep_float(int8, plain, spec, every)
+    mixed = keep_float(name, int8, plain, spec, every)
     assert not any(operator.int8 for operator in mixed.operators if operator.macs)
     bundle = open_bundle(loose / f"{name}-int8")
     wanted, got, rounded = (
@@ -169,12 +169,12 @@ def test_with_every_layer_in_float_the_answers_are_the_float_files(name: str, lo
 def test_a_layer_in_float_has_the_float_files_weights_in_onnx_bit_by_bit(loose: Path) -> None:
     import onnx
 
-    from edgebrain.compression.selective_float import mixer
+    from edgebrain.compression.formats import keep_float
     from edgebrain.graph.layers import layer_operators
 
     int8, plain, spec = read(loose, "onnx")
     every = [layer.name for layer in spec.layers()]
-    mixed = mixer("onnx").keep_float(int8, plain, spec, every)
+    mixed = keep_float("onnx", int8, plain, spec, every)
 
     def weights(one: Any) -> dict[str, list[bytes]]:
         graph = onnx.load_model_from_string(one.contents["model.onnx"]).graph
@@ -198,7 +198,7 @@ def test_auto_keeps_the_broken_layer_in_float_and_passes(name: str, broken: Fini
     assert isinstance(plain[f"{name}-int8"].error, GateRefused)
     outcomes = compress(broken, recipe, tmp_path / "auto")
     outcome = outcomes[f"{name}-int8-mixed"]
-    assert outcome.error is None and outcome.bundle is not None and not outcome.verdict.reasons
+    assert outcome.error is None and outcome.bundle is not None and not outcome.gate.reasons
     assert BROKEN in outcome.bundle.manifest["kept_float"]
     assert outcome.bundle.precision == "mixed"
     assert f"{BROKEN} stays float" in outcome.note and "times as long" in outcome.note
@@ -257,19 +257,19 @@ def test_noise_is_told_in_decibels() -> None:
 
 @pytest.mark.delicate
 def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: FinishedRun) -> None:
-    from edgebrain.compression.probes import open_probe
+    from edgebrain.compression.formats import open_probe
 
     for name in ("tflite", "openvino"):
         bundle = open_bundle(loose / f"{name}-int8")
         spec = UNetSpec.from_json(bundle.manifest["model"])
         image = open_dataset(broken.phantoms).records[0].load().image
-        seen = open_probe(bundle, spec).look(to_tensor(shrink(image, spec.side, spec.side), bundle.input))
+        seen = open_probe(bundle, spec).layer_tensors(to_tensor(shrink(image, spec.side, spec.side), bundle.input))
         said = open_session(bundle).predict(image)
-        assert seen["class"].made.ravel() == pytest.approx(said.class_probabilities, abs=0.02)
-        assert seen["mask"].made.shape == (1, spec.side, spec.side, 1)
+        assert seen["class"].outputs.ravel() == pytest.approx(said.class_probabilities, abs=0.02)
+        assert seen["mask"].outputs.shape == (1, spec.side, spec.side, 1)
         for layer in spec.layers():
-            assert seen[layer.name].given.shape[-1] == layer.inputs, layer.name
-            assert seen[layer.name].made.shape[-1] == layer.outputs, layer.name
+            assert seen[layer.name].inputs.shape[-1] == layer.inputs, layer.name
+            assert seen[layer.name].outputs.shape[-1] == layer.outputs, layer.name
 
 
 def read(folder: Path, name: str) -> tuple[Exported, Exported, UNetSpec]:

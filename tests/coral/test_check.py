@@ -180,7 +180,7 @@ def test_versions_are_read_from_the_file_and_what_follows_a_break_is_told(tmp_pa
 
 def test_layers_have_their_keras_names(tmp_path: Path) -> None:
     """Where the manifest tells the network; a file of another one is refused."""
-    from edgebrain.model.spec import UNetSpec
+    from edgebrain.model.families.unet import UNetSpec
 
     bundle = tiny_bundle(tmp_path / "a", precision="int8")
     manifest = {**bundle.manifest, "model": UNetSpec.of_width(4, side=16).as_json()}

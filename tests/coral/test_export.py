@@ -9,7 +9,7 @@ import pytest
 
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.coral.check import FALLS_BACK, MAPPED, UNKNOWN, check_bundle
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +27,17 @@ def written(folder: Path, spec: UNetSpec) -> Bundle:
     """A U-Net of width 2 at 16 px, its biases not 0, as int8 TFLite by the exporter of `edgebrain quantize`."""
     import keras
 
-    from edgebrain.capture_output import quiet
+    from edgebrain.capture_output import capture_output
     from edgebrain.compression.calibration import Calibration
-    from edgebrain.compression.exporters import tflite
+    from edgebrain.compression.formats import tflite
     from edgebrain.compression.saved_model import save_model
-    from edgebrain.model.network import build
     from edgebrain.training.float_bundle import float_manifest
 
     rng = np.random.default_rng(0)
-    model = build(spec, keras, batch_size=1)
+    model = spec.build(keras, batch_size=1)
     for layer in model.layers:
         layer.set_weights([abs(rng.normal(0.0, 0.3, weight.shape)) + 0.01 for weight in layer.get_weights()])
-    with quiet():
+    with capture_output():
         save_model(model, spec.side, folder / "saved")
     names = tuple(f"{number}" for number in range(4))
     images = rng.integers(0, 256, (4, 16, 16), dtype=np.uint8)
@@ -90,10 +89,10 @@ def test_doubling_without_half_pixel_centres_answers_the_same_bytes(doubling: Bu
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    from edgebrain.compression.flatbuffer import doubled_plainly, packed
+    from edgebrain.compression.formats.tflite_edits import lower_resize_version, pack
 
     plain = doubling.contents["model.tflite"]
-    assert doubled_plainly(plain) == plain, "what is plain already stays"
+    assert lower_resize_version(plain) == plain, "what is plain already stays"
     model = schema.ModelT.InitFromPackedBuf(plain, 0)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR:
@@ -107,7 +106,7 @@ def test_doubling_without_half_pixel_centres_answers_the_same_bytes(doubling: Bu
     answers = []
     rng = np.random.default_rng(1)
     tensors = rng.integers(-128, 128, (5, 1, 16, 16, 1), dtype=np.int8)
-    for content in (packed(model), plain):
+    for content in (pack(model), plain):
         # XNNPACK fails on half-pixel centres.
         own = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_content=content, experimental_op_resolver_type=own)
@@ -119,4 +118,4 @@ def test_doubling_without_half_pixel_centres_answers_the_same_bytes(doubling: Bu
     for before, after in zip(answers[:5], answers[5:], strict=True):
         for a, b in zip(before, after, strict=True):
             np.testing.assert_array_equal(a, b)
-    assert doubled_plainly(packed(model)) != packed(model)
+    assert lower_resize_version(pack(model)) != pack(model)

@@ -1,4 +1,4 @@
-"""The image of a kit, built and run by a real container engine, as docs/targets/container.md says.
+"""The image of a kit, built and run by a real container engine, as docs/how-to/container.md says.
 
 Slow; skipped by name where podman, runc or debootstrap are missing. The base image is a Debian 12 with its own Python.
 """

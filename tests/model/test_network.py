@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgebrain.errors import BadBundle
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 from tests.networks import FinishedRun
 from tests.runtime.pictures import bright_disc
 
@@ -16,9 +16,9 @@ SPEC = UNetSpec.of_width(2, side=16)
 def test_weights_travel_through_bytes_unchanged() -> None:
     import keras
 
-    from edgebrain.model.network import build, load_weights, weights_by_layer, weights_bytes
+    from edgebrain.model.network import load_weights, weights_by_layer, weights_bytes
 
-    first, second = build(SPEC, keras), build(SPEC, keras)
+    first, second = SPEC.build(keras), SPEC.build(keras)
     content = weights_bytes(first)
     load_weights(second, content, "copy")
     for name, arrays in weights_by_layer(first).items():
@@ -30,33 +30,31 @@ def test_weights_travel_through_bytes_unchanged() -> None:
 def test_weights_of_another_network_are_refused_by_name() -> None:
     import keras
 
-    from edgebrain.model.network import build, load_weights, weights_bytes
+    from edgebrain.model.network import load_weights, weights_bytes
 
-    content = weights_bytes(build(UNetSpec.of_width(3, side=16), keras))
+    content = weights_bytes(UNetSpec.of_width(3, side=16).build(keras))
     with pytest.raises(BadBundle, match="here: its weights do not fit"):
-        load_weights(build(SPEC, keras), content, "here")
+        load_weights(SPEC.build(keras), content, "here")
 
 
 def test_nan_weights_are_refused_with_the_layer() -> None:
     import keras
 
-    from edgebrain.model.network import build, load_weights, weights_bytes
+    from edgebrain.model.network import load_weights, weights_bytes
 
-    model = build(SPEC, keras)
+    model = SPEC.build(keras)
     layer = model.get_layer("mid_conv1")
     layer.set_weights([np.full_like(layer.get_weights()[0], np.nan)])
     with pytest.raises(BadBundle, match="mid_conv1 holds NaN"):
-        load_weights(build(SPEC, keras), weights_bytes(model), "here")
+        load_weights(SPEC.build(keras), weights_bytes(model), "here")
 
 
 def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
     import keras
 
-    from edgebrain.model.network import build
-
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        model = build(SPEC, keras)
+        model = SPEC.build(keras)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     mask, label = (np.asarray(output) for output in model(np.random.default_rng(0).random((3, 16, 16, 1))))
@@ -72,7 +70,7 @@ def test_the_keras_engine_answers_several_slices_in_one_call(computed: FinishedR
     images = [bright_disc(40 + number, 50) for number in range(8)]
     alone = open_session(computed.run / "float")
     together = open_session(computed.run / "float", slices=8)
-    found = together.predict_together(images)
+    found = together.predict_batch(images)
     assert together.engine.run(np.zeros((8, 64, 64, 1), np.float32))["mask"].shape == (8, 64, 64, 1)
     for one, image in zip(found, images, strict=True):
         expected = alone.predict(image)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebrain.errors import BadRecipe
-from edgebrain.model.spec import UPSAMPLINGS, Stage, UNetSpec
+from edgebrain.model.families.unet import UPSAMPLINGS, Stage, UNetSpec
 
 widths = st.integers(1, 9)
 pairs = st.tuples(widths, widths)
@@ -46,9 +46,7 @@ def test_any_spec_survives_json(spec: UNetSpec) -> None:
 def test_parameters_equal_those_of_the_built_network(spec: UNetSpec) -> None:
     import keras
 
-    from edgebrain.model.network import build
-
-    assert build(spec, keras).count_params() == spec.parameters
+    assert spec.build(keras).count_params() == spec.parameters
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from edgebrain.bundle import Bundle, open_bundle, write_bundle
 from edgebrain.cli import main
 from edgebrain.errors import BadBundle
 from edgebrain.files import canonical_json, sha256_bytes
-from edgebrain.model.spec import UNetSpec
+from edgebrain.model.families.unet import UNetSpec
 from edgebrain.runtime.session import open_session
 from tests.planted.faulty_workers import child, weights
 from tests.runtime.pictures import bright_disc, save

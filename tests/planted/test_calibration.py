@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgebrain.cli import main
-from edgebrain.compression.calibration import Calibration, check_choice, choose_calibration, refuse_unseen
+from edgebrain.compression.calibration import Calibration, check_calibration, choose_calibration, refuse_unread
 from edgebrain.data.pack import Pack, open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
@@ -106,7 +106,7 @@ def test_a_calibration_that_must_not_be_is_refused_by_name(
     plant: Plant, mistake: str, pack: Pack, split: Split
 ) -> None:
     with pytest.raises(BadData) as caught:
-        check_choice(plant(pack, split), pack, split)
+        check_calibration(plant(pack, split), pack, split)
     assert caught.value.message.startswith("calibration: ") and mistake in caught.value.message
     assert caught.value.hint
 
@@ -127,20 +127,20 @@ def test_the_command_refuses_before_anything_is_exported(
 
 @pytest.mark.parametrize("slices", [8, 24, 64])
 def test_what_edgebrain_draws_itself_passes(slices: int, pack: Pack, split: Split) -> None:
-    check_choice(choose_calibration(pack, split, CalibrationPart(slices=slices)), pack, split)
+    check_calibration(choose_calibration(pack, split, CalibrationPart(slices=slices)), pack, split)
 
 
 def test_observers_that_looked_at_a_part_are_refused(pack: Pack, split: Split) -> None:
     chosen = choose_calibration(pack, split, PART)
     with pytest.raises(BadData, match="the observers saw 0 of 24 calibration images"):
-        refuse_unseen(chosen)
+        refuse_unread(chosen)
     tensors = chosen.tensors()
     for _ in range(5):
         next(tensors)
     with pytest.raises(BadData, match="the observers saw 5 of 24 calibration images"):
-        refuse_unseen(chosen)
+        refuse_unread(chosen)
     list(tensors)
-    refuse_unseen(chosen)
+    refuse_unread(chosen)
     list(chosen.tensors())
     assert chosen.seen == 24, "an image that is read twice counts once"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgebrain.cli import main
-from edgebrain.compression.exporters import Exported
+from edgebrain.compression.formats import Exported
 from edgebrain.compression.gate import Answers, admit, answer, diagnose
 from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.graph import tflite as graph
@@ -181,7 +181,7 @@ def test_a_quantized_file_with_float_weights_is_refused_by_quantize(
 ) -> None:
     from edgebrain.compression import quantize
 
-    monkeypatch.setattr(quantize, "exporter", lambda name: FloatExporter)
+    monkeypatch.setattr(quantize, "format_module", lambda name: FloatExporter)
     recipe = tmp_path / "tflite.toml"
     recipe.write_text('name = "tflite"\n[compress]\nformats = ["tflite"]\n[calibration]\nslices = 16\n')
     # The float sibling is there already, so that only the int8 file is exported.

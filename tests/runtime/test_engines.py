@@ -11,14 +11,15 @@ import pytest
 
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import BadBundle, EdgebrainError, MissingExtra
+from edgebrain.formats import ENGINES, FORMATS, engines_for
 from edgebrain.runtime import engines
-from edgebrain.runtime.engines import ENGINES, LIBRARIES, READERS, choose_engine, installed, open_engine
+from edgebrain.runtime.engines import choose_engine, installed, open_engine
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
 # Those that run anywhere, without TensorFlow; tests/coral has the other.
-FORMATS = ("tflite", "openvino", "onnx")
+EXPORTED = [name for name, row in FORMATS.items() if row.exporter]
 KINDS = [
     ("tflite", "float32"),
     ("tflite", "int8"),
@@ -52,7 +53,7 @@ def test_every_interpreter_marks_the_bright_disc(tmp_path: Path, fmt: str, preci
 @pytest.mark.parametrize(("fmt", "precision"), KINDS)
 def test_an_engine_tells_what_really_runs(tmp_path: Path, fmt: str, precision: str) -> None:
     facts = open_engine(tiny_bundle(tmp_path / "b", fmt, precision), threads=2).describe()
-    assert facts["engine"] == READERS[fmt][0]
+    assert facts["engine"] == next(engines_for(fmt)).name
     assert facts["threads"] == 2
     assert facts["version"][0].isdigit()
     # A float16 bundle leaves the choice to the processor; the others are bound.
@@ -72,7 +73,7 @@ def test_the_old_interpreter_marks_the_bright_disc_too(tmp_path: Path) -> None:
 
 
 def test_a_model_is_loaded_from_the_verified_bytes_and_not_from_the_disk(tmp_path: Path) -> None:
-    for fmt in FORMATS:
+    for fmt in EXPORTED:
         bundle = tiny_bundle(tmp_path / fmt, fmt)
         shutil.rmtree(bundle.path)
         assert open_session(bundle).predict(bright_disc()).mask.any()
@@ -151,18 +152,40 @@ def test_an_engine_that_cannot_read_the_format_is_refused(tmp_path: Path) -> Non
         open_engine(tiny_bundle(tmp_path / "b"), "onnxruntime")
 
 
-@pytest.mark.parametrize("fmt", ["tflite", "openvino", "onnx"])
+@pytest.mark.parametrize("fmt", EXPORTED)
 def test_a_device_that_an_engine_does_not_know_is_refused(tmp_path: Path, fmt: str) -> None:
     with pytest.raises(EdgebrainError, match="cannot run on device 'npu'"):
         open_engine(tiny_bundle(tmp_path / "b", fmt), device="npu")
 
 
-def test_each_engine_has_a_library_and_reads_a_format() -> None:
-    assert ENGINES.keys() == LIBRARIES.keys() == {name for readers in READERS.values() for name in readers}
+def test_every_format_is_read_on_each_of_its_devices_and_every_engine_reads_a_format() -> None:
+    for name, row in FORMATS.items():
+        assert all(any(engines_for(name, device)) for device in row.devices), name
+    assert all(FORMATS.keys() >= set(row.formats) for row in ENGINES.values())
+
+
+@pytest.mark.parametrize(
+    ("fmt", "device", "engines"),
+    [
+        ("tflite", "cpu", ["litert", "tflite", "openvino"]),
+        ("tflite", "gpu", []),
+        ("openvino", "gpu", ["openvino"]),
+        ("onnx", "cpu", ["onnxruntime"]),
+        ("keras", "gpu", ["keras"]),
+        ("edgetpu", "coral", ["edgetpu"]),
+        ("edgetpu", "cpu", []),
+        ("edgetpu", None, ["edgetpu"]),
+        ("coreml", None, []),
+    ],
+)
+def test_engines_of_a_format_are_listed_best_first_for_a_device(
+    fmt: str, device: str | None, engines: list[str]
+) -> None:
+    assert [row.name for row in engines_for(fmt, device)] == engines
 
 
 def test_answers_do_not_change_when_the_next_slice_is_asked(tmp_path: Path) -> None:
-    for fmt in FORMATS:
+    for fmt in EXPORTED:
         engine = open_engine(tiny_bundle(tmp_path / fmt, fmt))
         first = engine.run(np.ones((1, 16, 16, 1), np.float32))["mask"]
         kept = first.copy()

@@ -19,7 +19,7 @@ from edgebrain.runtime.image import decode
 from edgebrain.runtime.properties import JPEG, KINDS, PNG, RULES, TIFF, as_markdown
 from tests.runtime.pictures import chunk, encoded, grey, png, with_exif
 
-DOCS = Path(__file__).parents[2] / "docs" / "your-files.md"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "your-files.md"
 HEIGHT, WIDTH = 24, 20
 PICTURE = grey(HEIGHT, WIDTH)
 THREE = np.stack([PICTURE] * 3, axis=-1)

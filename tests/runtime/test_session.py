@@ -73,10 +73,10 @@ def test_the_hash_of_the_outputs_tells_slices_apart_and_repeats(tmp_path: Path) 
 
 def test_each_stage_has_a_duration_and_decoding_stays_apart(tmp_path: Path) -> None:
     _, prediction = open_session(tiny_bundle(tmp_path / "b")).predict_file(encoded(bright_disc()), "x")
-    assert list(prediction.stage_ns) == ["decode", "transform", "engine", "back"]
+    assert list(prediction.stage_ns) == ["decode", "preprocess", "inference", "postprocess"]
     assert min(prediction.stage_ns.values()) > 0
     assert prediction.predict_ns == sum(prediction.stage_ns.values()) - prediction.stage_ns["decode"]
-    assert prediction.stage_ms["engine"] == prediction.stage_ns["engine"] / 1e6
+    assert prediction.stage_ms["inference"] == prediction.stage_ns["inference"] / 1e6
 
 
 def test_opencv_uses_no_more_threads_than_the_session(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_slices_answered_together_get_the_answers_of_each_alone(
     bundle, images = tiny_bundle(tmp_path / "b", fmt, precision), slices(count)
     alone = open_session(bundle, device="gpu")
     expected = [alone.predict(image) for image in images]
-    found = open_session(bundle, device="gpu", slices=count).predict_together(images)
+    found = open_session(bundle, device="gpu", slices=count).predict_batch(images)
     assert len({one.outputs_sha256 for one in found}) == count
     for one, other in zip(found, expected, strict=True):
         assert np.array_equal(one.mask, other.mask) and one.label == other.label
@@ -78,7 +78,7 @@ def test_slices_answered_together_get_the_answers_of_each_alone(
 def test_an_onnx_file_that_reshapes_to_one_slice_is_changed_for_several(tmp_path: Path) -> None:
     bundle, images = reshaping(tmp_path), slices(8)
     alone = open_session(bundle, device="gpu")
-    found = open_session(bundle, device="gpu", slices=8).predict_together(images)
+    found = open_session(bundle, device="gpu", slices=8).predict_batch(images)
     assert [one.outputs_sha256 for one in found] == [alone.predict(image).outputs_sha256 for image in images]
 
 
@@ -116,5 +116,5 @@ def test_files_are_asked_for_in_turn_and_each_call_is_timed_whole(tmp_path: Path
     calls = time_together(session, files, 4)
     asked: list[Any] = [sha256 for call in calls for sha256 in call.outputs_sha256]
     assert asked == [hashes[place % 3] for place in range(8)]
-    (together,) = {tuple(one.stage_ns) for one in session.predict_together(images[:2])}
-    assert together == ("transform", "engine", "back") and all(call.call_ns > 0 for call in calls)
+    (together,) = {tuple(one.stage_ns) for one in session.predict_batch(images[:2])}
+    assert together == ("preprocess", "inference", "postprocess") and all(call.call_ns > 0 for call in calls)

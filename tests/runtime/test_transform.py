@@ -12,11 +12,11 @@ from edgebrain.bundle import SOFTMAX, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.transform import (
     cut,
+    dequantize,
     resize_exact,
     shrink,
     to_class_probabilities,
     to_probability,
-    to_real,
     to_tensor,
 )
 from tests.runtime.pictures import grey
@@ -71,7 +71,7 @@ def test_a_stored_probability_becomes_the_nearest_of_256_levels() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_output_that_is_no_number_is_an_error(value: float) -> None:
     with pytest.raises(BadBundle, match="NaN or infinity"):
-        to_real(np.float32([0.0, value]), FLOAT)
+        dequantize(np.float32([0.0, value]), FLOAT)
 
 
 @given(st.lists(st.integers(-128, 127), min_size=4, max_size=4), st.floats(0.001, 2.0), st.integers(-128, 127))
@@ -79,7 +79,7 @@ def test_scores_become_probabilities_as_scipy_computes_them(stored: list[int], s
     port = Port("class", (1, 4), "int8", scale, zero_point, SOFTMAX)
     raw = np.array([stored], np.int8)
     found = to_class_probabilities(raw, port)
-    np.testing.assert_allclose(found, scipy.special.softmax(to_real(raw, port).ravel()), atol=6e-7)
+    np.testing.assert_allclose(found, scipy.special.softmax(dequantize(raw, port).ravel()), atol=6e-7)
     assert found.sum() == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_array_equal(found, np.round(found, 6), "what exp gives behind is another thing elsewhere")
 

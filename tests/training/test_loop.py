@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,20 @@ from edgebrain.evaluation.scores import ImageScore, summarise
 from edgebrain.recipe import TrainPart, load_train_recipe, replaced
 from tests.networks import FinishedRun
 
-KEYS = {"loss", "dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy", "healthy_marked"}
+KEYS = {"loss", "dice", "iou", "pixel_accuracy", "sensitivity", "specificity", "accuracy"}
+KEYS |= {"healthy_marked", "healthy_false_area"}
 
 
 def train(run: Path, trained: FinishedRun, epochs: int = 3, listener: Any = None, start: bool = True) -> Path:
-    from edgebrain.training.loop import Listener, finish_run, start_run
+    from edgebrain.training.loop import Listener, finish_run, resume_run, start_run
 
     dataset = open_dataset(trained.phantoms)
     if start:
         recipe = replaced(load_train_recipe(str(trained.recipe)), "train", epochs=epochs)
-        start_run(recipe, dataset, None, run, Listener())
-    return finish_run(run, dataset, listener or Listener())
+        prepared = start_run(recipe, dataset, None, run, Listener())
+    else:
+        prepared = resume_run(run, load_train_recipe(str(run / "recipe.toml")), dataset, Listener())
+    return finish_run(prepared, listener or Listener())
 
 
 def weights(bundle: Path) -> bytes:
@@ -67,11 +71,11 @@ def test_the_network_learns_from_its_slices(trained: FinishedRun) -> None:
 def _untrained(trained: FinishedRun) -> bytes:
     import keras
 
-    from edgebrain.model.network import build, weights_bytes
+    from edgebrain.model.network import weights_bytes
 
     recipe = load_train_recipe(str(trained.recipe))
     keras.utils.set_random_seed(recipe.train.seed)
-    return weights_bytes(build(recipe.model.spec(), keras))
+    return weights_bytes(recipe.model.spec().build(keras))
 
 
 def test_the_float_bundle_is_spec_weights_and_scores_of_the_validation_side(trained: FinishedRun) -> None:
@@ -94,7 +98,7 @@ def test_weights_files_hold_no_optimizer(trained: FinishedRun) -> None:
 def test_epoch_figures_equal_an_independent_count(computed: FinishedRun) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.training.float_bundle import open_float_model
-    from edgebrain.training.loop import measure
+    from edgebrain.training.measure import measure
 
     pack = open_pack(open_dataset(computed.phantoms), 64)
     rows = pack.index(Split.read(computed.run / "split.json").names_of("val"))
@@ -174,23 +178,23 @@ def test_early_stopping_ends_a_run_that_gets_no_better(
     real = loop.measure
 
     def measure(*arguments: Any, **options: Any) -> dict[str, float]:
-        return {**real(*arguments, **options), "dice": next(given), "accuracy": 0.5, "healthy_marked": 0.0}
+        return {**real(*arguments, **options), "dice": next(given), "accuracy": 0.5, "healthy_false_area": 0.0}
 
     monkeypatch.setattr(loop, "measure", measure)
     recipe = replaced(load_train_recipe(str(trained.recipe)), "train", epochs=6, patience=2)
     dataset = open_dataset(trained.phantoms)
-    loop.start_run(recipe, dataset, None, tmp_path / "run", loop.Listener())
-    loop.finish_run(tmp_path / "run", dataset, loop.Listener())
+    loop.finish_run(loop.start_run(recipe, dataset, None, tmp_path / "run", loop.Listener()), loop.Listener())
     assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 4
 
 
 def test_a_run_does_not_go_on_with_other_data(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.phantom.generator import write_phantoms
-    from edgebrain.training.loop import Listener, finish_run
+    from edgebrain.training.loop import Listener, resume_run
 
     write_phantoms(tmp_path / "other", 60, seed=9)
+    recipe = load_train_recipe(str(trained.run / "recipe.toml"))
     with pytest.raises(BadRun, match="is not the data"):
-        finish_run(trained.run, open_dataset(tmp_path / "other"), Listener())
+        resume_run(trained.run, recipe, open_dataset(tmp_path / "other"), Listener())
 
 
 def test_a_broken_checkpoint_is_named(trained: FinishedRun, tmp_path: Path) -> None:
@@ -203,7 +207,7 @@ def test_a_broken_checkpoint_is_named(trained: FinishedRun, tmp_path: Path) -> N
 def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.training.batches import Batches
-    from edgebrain.training.loop import Listener, learn_epoch
+    from edgebrain.training.epochs import learn_epoch
 
     class Broken:
         def train_on_batch(self, *arguments: object, **options: object) -> dict[str, float]:
@@ -211,7 +215,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_the_way_out(trained: Finish
 
     pack = open_pack(open_dataset(trained.phantoms), 64)
     with pytest.raises(BadData, match="the loss became nan in epoch 1, step 1") as caught:
-        learn_epoch(Broken(), Batches(pack, range(16), 8, 4, 0, None), 0, 1, Listener())
+        learn_epoch(Broken(), Batches(pack, range(16), 8, 4, 0, None), 0, lambda done, loss: None)
     assert "learning_rate" in caught.value.hint
 
 
@@ -223,14 +227,94 @@ def test_a_run_folder_that_is_there_is_not_replaced(trained: FinishedRun) -> Non
 def test_an_epochs_figure_that_does_not_exist_is_none_and_the_score_is_of_the_others(trained: FinishedRun) -> None:
     from edgebrain.data.pack import open_pack
     from edgebrain.training.float_bundle import open_float_model
-    from edgebrain.training.loop import measure, score
+    from edgebrain.training.measure import measure, selection_score
 
     pack = open_pack(open_dataset(trained.phantoms), 64)
     _, model = open_float_model(trained.run / "float")
     healthy = np.flatnonzero(pack.labels == 3)[:4]
     found = measure(model, pack, healthy, TrainPart(), size=1)
     assert found["dice"] is None and found["sensitivity"] is None and found["healthy_marked"] is not None
-    assert score(found) == pytest.approx((found["accuracy"] + 1.0 - found["healthy_marked"]) / 2)
+    assert selection_score(found) == pytest.approx((found["accuracy"] + 1.0 - found["healthy_false_area"]) / 2)
     tumours = measure(model, pack, np.flatnonzero(pack.labels != 3)[:1], TrainPart(), size=1)
-    assert tumours["healthy_marked"] is None and tumours["dice"] is not None
+    assert tumours["healthy_marked"] is tumours["healthy_false_area"] is None and tumours["dice"] is not None
     json.dumps([found, tumours], allow_nan=False)
+
+
+def test_false_area_is_counted_in_mean_lesions_and_ends_at_one() -> None:
+    from edgebrain.training.measure import false_area
+
+    lesions = np.zeros((2, 8, 8), bool)
+    lesions[0, :2, :5], lesions[1, :6, :5] = True, True  # 10 and 30 pixels: 20 in the mean
+    drawn = np.zeros((3, 8, 8), bool)
+    drawn[1, 0, :5] = True
+    drawn[2] = True
+    np.testing.assert_allclose(false_area(drawn, lesions), [0.0, 0.25, 1.0])
+
+
+def test_a_pixel_on_every_healthy_slice_does_not_outweigh_a_better_mask() -> None:
+    """Epochs 16 and 24 of the demo: the later one finds lesions and classes better, and marks specks here and there."""
+    from edgebrain.training.measure import selection_score
+
+    early = {"dice": 0.546, "accuracy": 0.436, "healthy_marked": 0.167, "healthy_false_area": 0.024}
+    late = {"dice": 0.693, "accuracy": 0.544, "healthy_marked": 0.556, "healthy_false_area": 0.129}
+    assert selection_score(late) > selection_score(early)
+    flooded = {**late, "healthy_marked": 1.0, "healthy_false_area": 1.0}
+    assert selection_score(flooded) < selection_score(early), "large false lesions do outweigh it"
+    speckled = {**late, "healthy_marked": 1.0}
+    assert selection_score(speckled) == selection_score(late), "one pixel more on each slice is no jump"
+
+
+def test_the_best_epoch_is_the_one_whose_weights_are_kept(
+    trained: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgebrain.training import loop
+
+    # Asked twice an epoch, of the training and of the validation side.
+    given = iter(np.repeat([(0.5, 0.1), (0.7, 0.2), (0.6, 0.2)], 2, axis=0).tolist())
+    real = loop.measure
+
+    def measure(*arguments: Any, **options: Any) -> dict[str, float]:
+        dice, area = next(given)
+        marked = {"healthy_marked": float(dice > 0.65), "healthy_false_area": area}
+        return {**real(*arguments, **options), "dice": dice, "accuracy": 0.5, **marked}
+
+    kept = {}
+
+    class Kept(loop.Listener):
+        def epoch(self, entry: dict[str, Any]) -> None:
+            kept[entry["epoch"]] = (tmp_path / "run" / "last.weights.h5").read_bytes()
+
+    monkeypatch.setattr(loop, "measure", measure)
+    bundle = train(tmp_path / "run", trained, epochs=3, listener=Kept())
+    assert weights(bundle) == kept[2] and len(set(kept.values())) == 3
+
+
+def test_pack_and_split_are_made_once_and_the_recipe_is_parsed_once(
+    trained: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgebrain import recipe
+    from edgebrain.cli import main
+    from edgebrain.training import loop
+
+    counts: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    for module, name in ((loop, "open_pack"), (loop, "make_split"), (recipe, "read_toml")):
+        counted(module, name)
+    words = ["train", str(trained.recipe), "--data", str(trained.phantoms), "--epochs", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--out", str(tmp_path / "run")])
+    assert ended.value.code == 0, capsys.readouterr().err
+    assert counts == {"open_pack": 1, "make_split": 1, "read_toml": 1}
+    counts.clear()
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--resume", str(tmp_path / "run")])
+    assert ended.value.code == 0 and counts == {"open_pack": 1, "read_toml": 1}

@@ -10,6 +10,7 @@ import numpy as np
 from edgebrain.bundle import Bundle, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.engines.ports import check_input, known_device, match_outputs, no_model
+from edgebrain.runtime.engines.relu_model import RELU_TFLITE
 from edgebrain.runtime.quiet import silent_stderr
 
 
@@ -51,6 +52,23 @@ def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads
     loaded = load_file(interpreter, bundle, "model.tflite", name, threads)
     facts = {"engine": name, "device": "cpu", "delegate": _delegate(loaded), "threads": threads}
     return TFLiteEngine(loaded, bundle, package, facts)
+
+
+def relu_with(interpreter: Any, values: np.ndarray) -> np.ndarray:
+    """The one-operator model's answer.
+
+    Args:
+        interpreter: The interpreter's class.
+        values: (1, 4) float32.
+
+    Returns:
+        (1, 4) float32, negative values as 0.
+    """
+    loaded = interpreter(model_content=RELU_TFLITE)
+    loaded.allocate_tensors()
+    loaded.set_tensor(loaded.get_input_details()[0]["index"], values)
+    loaded.invoke()
+    return np.asarray(loaded.get_tensor(loaded.get_output_details()[0]["index"]))
 
 
 def load_file(interpreter: Any, bundle: Bundle, file: str, name: str, threads: int) -> Any:

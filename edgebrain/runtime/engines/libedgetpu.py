@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgebrain.errors import EdgebrainError, MissingExtra
-from edgebrain.runtime import engines
+from edgebrain.formats import ENGINES
 from edgebrain.runtime.engines import edgetpu_trial, installed
 
 try:
@@ -39,7 +39,7 @@ PAIRS = (
 def coral_lacks() -> EdgebrainError | None:
     """What is missing for a Coral Edge TPU on this machine; None where one was opened, in a child process."""
     if not installed("edgetpu"):
-        litert = engines.LIBRARIES["edgetpu"]
+        litert = ENGINES["edgetpu"]
         return MissingExtra(litert.package, litert.extra, "an Edge TPU")
     try:
         with Hold():

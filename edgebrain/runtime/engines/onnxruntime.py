@@ -25,6 +25,7 @@ from edgebrain.runtime.engines.ports import (
     one_at_a_time,
     unscaled,
 )
+from edgebrain.runtime.engines.relu_model import RELU_ONNX
 
 # Device -> the providers that compute there, best first.
 PROVIDERS = {
@@ -89,6 +90,12 @@ def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
         raise fell_back(bundle, "onnxruntime", device, f"of {sum(ran.values())} operators there ran {told}")
     check_input(bundle, _port(session.get_inputs()[0], bundle, is_input=True))
     return ONNXEngine(session, bundle, threads, device)
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    """The one-operator model's answer: (1, 4) float32 -> the same, negative values as 0."""
+    session = onnxruntime.InferenceSession(RELU_ONNX, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": values})[0])
 
 
 def providers_that_ran(bundle: Bundle, providers: Sequence[str]) -> Counter[str]:

@@ -22,6 +22,7 @@ from edgebrain.runtime.engines.ports import (
     one_at_a_time,
     unscaled,
 )
+from edgebrain.runtime.engines.relu_model import RELU_ONNX
 
 # Device -> what OpenVINO calls it.
 DEVICES = {"cpu": "CPU", "gpu": "GPU"}
@@ -88,6 +89,12 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     refuse_elsewhere(bundle, device, compiled.get_property("EXECUTION_DEVICES"))
     check_input(bundle, _port(compiled.inputs[0], bundle.input.tensor, bundle, is_input=True))
     return OpenVINOEngine(compiled, bundle, threads, device)
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    """The one-operator model's answer: (1, 4) float32 -> the same, negative values as 0."""
+    compiled = openvino.Core().compile_model(openvino.Core().read_model(RELU_ONNX), "CPU")
+    return np.asarray(compiled(values)[0])
 
 
 def _refuse_absent(core: openvino.Core, wanted: str) -> None:

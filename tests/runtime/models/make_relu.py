@@ -1,4 +1,4 @@
-"""Print the one-operator models of `edgebrain/runtime/probe.py`, which computes y = relu(x). Run by hand."""
+"""Print the one-operator models of `edgebrain/runtime/engines/relu_model.py`: y = relu(x). Run by hand."""
 
 from base64 import b85encode
 
