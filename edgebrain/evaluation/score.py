@@ -62,17 +62,28 @@ class Slice(Protocol):
         """axial, coronal or sagittal."""
 
 
-def score_session(session: Session, samples: Iterable[Slice], progress: Progress = no_progress) -> list[ImageScore]:
-    """Judge a session on slices, in their order. Slices may come from a generator; one is held at a time.
+def score_session(
+    session: Session, samples: Iterable[Slice], progress: Progress = no_progress, what: str = "scoring"
+) -> list[ImageScore]:
+    """Score a session on slices.
 
-    progress: called with slices done and slices in all (0 where the iterable does not know) after each.
-    Raises: what session.predict and the iterable raise.
+    Args:
+        session: The model.
+        samples: The slices; from a generator, one is in memory at a time.
+        progress: Called with `what`, the slices done and the slices in all (0 where the iterable has no length).
+        what: How the work is called.
+
+    Returns:
+        A score for each slice, in their order.
+
+    Raises:
+        EdgebrainError: Whatever `session.predict` and the iterable raise.
     """
     total = len(samples) if isinstance(samples, Sized) else 0
     scores = []
     for sample in samples:
         scores.append(_score(session, sample))
-        progress("scoring", len(scores), total)
+        progress(what, len(scores), total)
     return scores
 
 
