@@ -1,7 +1,7 @@
 """Predict a folder of slices and look at the answers as a table.
 
-    python examples/predict_to_dataframe.py slices/
-    python examples/predict_to_dataframe.py slices/ --bundle runs/demo-1 --out answers
+python examples/predict_to_dataframe.py slices/
+python examples/predict_to_dataframe.py slices/ --bundle runs/demo-1 --out answers
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def predict_folder(folder: str, bundle: str | None = None, out: str | None = Non
 
 
 def main() -> None:
+    """Print the answers, and the area of the lesions by class."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="folder with PNG, JPEG or TIFF slices")
     parser.add_argument("--bundle", help="bundle or run folder; the newest finished run when left out")

@@ -1,7 +1,7 @@
 """Train a network, compress it to INT8, and measure what that costs and gains on this machine.
 
-    python examples/train_quantize_bench.py
-    python examples/train_quantize_bench.py --recipe brisc-unet128 --data brisc2025
+python examples/train_quantize_bench.py
+python examples/train_quantize_bench.py --recipe brisc-unet128 --data brisc2025
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import edgebrain
 
 
 def main() -> None:
+    """Train, compress and measure, with the defaults of the command line."""
     options = _options()
     trained = edgebrain.train(options.recipe, options.data, epochs=options.epochs, progress=show, notify=print)
     print(f"\nfloat model: validation Dice {trained.scores['summary']['dice']}")
 
     for result in edgebrain.quantize(trained.run, "int8", progress=show):
         # A format whose converter is missing, or whose model has collapsed, does not stop the others.
-        print(f"\n{result.name}: {result.error.message if result.error else 'written'}")
+        print(result.error.message if result.error else f"{result.name}: written")
 
     report = edgebrain.bench(trained.run, threads=1, queries=options.queries, progress=show)
     print()
     for row in report["results"]:
-        speed, quality = row["predict_ms"], row["quality"]
-        print(f"{row['bundle']:<28} p50 {speed['p50']:7.2f} ms   Dice {quality['dice']}")
+        print(f"{row['bundle']:<28} p50 {row['latency_ms']['p50']:8.2f} ms   Dice {row['dice']}")
 
 
 def show(what: str, done: int, total: int) -> None:

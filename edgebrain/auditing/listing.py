@@ -117,7 +117,7 @@ def _plain(path: Path) -> Listing:
 def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
     """The pictures, sorted by name, with class or group where a folder gives it; and what folders were taken for."""
     folders_of = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
-    meaning = _meaning([tuple(rest) for _, rest in folders_of.values()], files.beside)
+    meaning = _meaning([tuple(rest) for _, rest in folders_of.values()], files.in_picture_folders)
     records = []
     for picture, (side, rest) in folders_of.items():
         mask, *others = files.masks.get(picture, (None,))

@@ -48,7 +48,7 @@ def details_of(thumbs: np.ndarray) -> np.ndarray:
         (n, side, side) float32, each with mean 0 and length 1; all 0 for a flat slice.
 
     Example:
-        >>> details_of(np.full((1, 32, 32), 7, np.uint8)).any()
+        >>> bool(details_of(np.full((1, 32, 32), 7, np.uint8)).any())
         False
     """
     details = thumbs.astype(np.float32)

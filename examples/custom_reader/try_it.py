@@ -1,7 +1,7 @@
 """Write a small data set with one folder for each class, and let edgebrain look at it through the reader.
 
-    pip install examples/custom_reader
-    python examples/custom_reader/try_it.py
+pip install examples/custom_reader
+python examples/custom_reader/try_it.py
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ PLANES = {"ax": "axial", "co": "coronal", "sa": "sagittal"}
 
 
 def main() -> None:
+    """Summarise and audit phantoms in the layout of class_folders.py."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "by-class")
         write_by_class(folder, 24)
