@@ -115,8 +115,8 @@ def test_a_list_of_hashes_that_was_cut_short_is_refused(kit: Path, device: Devic
 
 def test_a_wheel_that_nobody_listed_is_not_unpacked(kit: Path, device: Device) -> None:
     wheel = next((kit / "wheels").glob("cv2*"))
-    shutil.copy(wheel, kit / "wheels/stranger-1.0-py3-none-any.whl")
-    (kit / "wheels/stranger-1.0-py3-none-any.whl").write_bytes(b"no zip")
+    shutil.copy(wheel, kit / "wheels/phantom_head-1.0-py3-none-any.whl")
+    (kit / "wheels/phantom_head-1.0-py3-none-any.whl").write_bytes(b"no zip")
     assert device.run(kit / "install.sh").returncode == 0
 
 
