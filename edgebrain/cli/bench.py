@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from edgebrain.benchmarking.report import Report
 
 
 def bench(
@@ -48,10 +51,10 @@ def bench(
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
-    from edgebrain.benchmarking.resume import Asked, asked_again, refuse_other_slices
+    from edgebrain.benchmarking.report import read_report
+    from edgebrain.benchmarking.resume import BenchRequest, refuse_other_slices
     from edgebrain.benchmarking.run import run_bench
-    from edgebrain.benchmarking.schema import read_report
-    from edgebrain.benchmarking.slices import choose_slices, content_sha256
+    from edgebrain.benchmarking.slices import choose_slices
     from edgebrain.bundle import open_bundle
     from edgebrain.cli.progress import Bars
     from edgebrain.files import refuse_to_overwrite
@@ -63,24 +66,23 @@ def bench(
     if resume is not None:
         _refuse_beside_resume(context)
         earlier, json_file = read_report(resume), json_file or resume
-        asked = asked_again(earlier, str(resume))
+        asked = BenchRequest.from_report(earlier, str(resume))
     else:
         declared = _suite(suite, max_dice_drop)
-        asked = Asked(
+        asked = BenchRequest(
             _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared,
             allow_rejected,
         )  # fmt: skip
     run = run_of(asked.bundles[0])
     opened = [open_bundle(path) for path in asked.bundles]
-    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
-    if facts["left_out"]:
-        print(facts["left_out"], file=sys.stderr)
-    facts["content_sha256"] = content_sha256(records)
+    slices, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
+    if facts.left_out:
+        print(facts.left_out, file=sys.stderr)
     if earlier is not None:
         refuse_other_slices(earlier, facts, str(resume))
     with Bars() as bars:
         report = run_bench(
-            asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, bars.show, earlier
+            asked.bundles, slices, asked.threads, asked.queries, asked.targets, facts, asked.suite, bars.show, earlier
         )
     _hand_out(report, run, json_file, resume)
     _tell_failures(report)
@@ -127,41 +129,41 @@ def _counts(text: str | None) -> list[int]:
     return counts
 
 
-def _hand_out(report: dict[str, Any], run: Path | None, json_file: Path | None, resumed: Path | None) -> None:
+def _hand_out(report: Report, run: Path | None, json_file: Path | None, resumed: Path | None) -> None:
     """Print the report, and keep it in the run folder, beside those of earlier benches, and where --json says."""
+    from edgebrain.benchmarking.report import as_json
     from edgebrain.files import canonical_json, claim_file, write_json, write_text
-    from edgebrain.reporting.table import as_markdown, show
+    from edgebrain.reporting.bench_tables import as_markdown
+    from edgebrain.reporting.terminal import show_report
 
     # Printed first: where a disk is full, the figures of a long measurement are not lost.
     to_stdout = json_file == Path("-")
     if to_stdout:
-        print(canonical_json(report), end="")
+        print(canonical_json(as_json(report)), end="")
     else:
-        show(report)
+        show_report(report)
     if run is not None:
         kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
-        write_json(kept, report)
+        write_json(kept, as_json(report))
         write_text(kept.with_suffix(".md"), as_markdown(report))
         print(f"report: {kept.with_suffix('.md')}", file=sys.stderr)
     if json_file is not None and not to_stdout:
-        write_json(json_file, report)
+        write_json(json_file, as_json(report))
         print(f"report: {json_file}", file=sys.stderr)
 
 
-def _tell_failures(report: dict[str, Any]) -> None:
+def _tell_failures(report: Report) -> None:
     """Exit 1 where a target was not there or was lost, after the others' results were handed out."""
-    for failure in report["failures"]:
-        print(f"Error: {failure['message']}", f"  {failure['hint']}", sep="\n", file=sys.stderr)
-    if report["failures"]:
+    for failure in report.failures:
+        print(f"Error: {failure.message}", f"  {failure.hint}", sep="\n", file=sys.stderr)
+    if report.failures:
         raise typer.Exit(1)
 
 
-def _exit_code(report: dict[str, Any], declared: bool) -> None:
+def _exit_code(report: Report, declared: bool) -> None:
     """Exit 3 where a bundle fails, or where a margin was asked for and cannot be tested."""
-    from edgebrain.benchmarking.judge import failed, unjudged
-
-    missing = unjudged(report) if declared else []
+    missing = report.unjudged if declared else []
     for name in missing:
         print(f"Failed: {name}: its float parent is not here, so its drop is not known", file=sys.stderr)
-    if failed(report) or missing:
+    if report.failed or missing:
         raise typer.Exit(3)

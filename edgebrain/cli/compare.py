@@ -21,16 +21,18 @@ def compare(
     Example: edgebrain compare before.json after.json
     """
     from edgebrain.benchmarking.compare import compare_reports
-    from edgebrain.benchmarking.schema import read_report
+    from edgebrain.benchmarking.report import read_report
     from edgebrain.files import canonical_json, refuse_to_overwrite, write_json
     from edgebrain.reporting.compare import compare_text
+    from edgebrain.settings import as_builtins
 
     if json_file is not None and json_file != Path("-"):
         refuse_to_overwrite(json_file, force)
-    found = compare_reports(read_report(first), read_report(second), (str(first), str(second)))
+    change = compare_reports(read_report(first), read_report(second), (str(first), str(second)))
+    found = as_builtins(change)
     if json_file == Path("-"):
         print(canonical_json(found), end="")
         return
-    print(compare_text(found))
+    print(compare_text(change))
     if json_file is not None:
         write_json(json_file, found)

@@ -64,7 +64,7 @@ def deploy(
 
 def show_findings(found: dict[str, Any]) -> None:
     """Print the table of operators and what follows from it."""
-    from edgebrain.reporting.table import print_table
+    from edgebrain.reporting.terminal import print_table
 
     print_table(f"{found['bundle']} on {found['target']}", found["table"]["heads"], found["table"]["rows"])
     _print_lines(found["lines"])

@@ -31,9 +31,10 @@ def evaluate(
     from edgebrain.cli.sources import copying_line
     from edgebrain.data.masks import MaskEncoding
     from edgebrain.files import canonical_json, claim_folder, refuse_to_overwrite, write_bytes, write_json
+    from edgebrain.reporting.charts import confusion_png
     from edgebrain.reporting.evaluation import evaluation_text
-    from edgebrain.reporting.plots import confusion_png
     from edgebrain.runs import RUN_FILE, newest_run, run_of
+    from edgebrain.settings import as_builtins
 
     for file in (json_file, out / "evaluation.json" if out else None):
         if file is not None and file != Path("-"):
@@ -42,7 +43,8 @@ def evaluate(
     folder = folder / "float" if (folder / RUN_FILE).is_file() else folder
     opened = open_bundle(folder)
     run = run_of(folder)
-    records, facts = choose_slices(run, data, split, bundles=[opened], allow_rejected=allow_rejected)
+    chosen, data_facts = choose_slices(run, data, split, bundles=[opened], allow_rejected=allow_rejected)
+    records, facts = [one.record for one in chosen], as_builtins(data_facts)
     with Bars() as bars:
         report = _scored(opened, records, facts, engine, threads, bars)
         report["copying"] = _copying(run, facts, [record.name for record in records], opened.input.shape[1])

@@ -29,7 +29,7 @@ def explain(
     from edgebrain.cli.sources import open_run_data
     from edgebrain.errors import BadRun
     from edgebrain.files import canonical_json, claim_file, refuse_to_overwrite, write_json
-    from edgebrain.reporting.layers import show
+    from edgebrain.reporting.terminal import show_layers
     from edgebrain.runs import read_run, run_of
 
     if json_file is not None and json_file != Path("-"):
@@ -54,7 +54,7 @@ def explain(
     if json_file == Path("-"):
         print(canonical_json(found), end="")
     else:
-        show(found)
+        show_layers(found)
     kept = claim_file(run / "explain" / f"{folder.name}.json")
     write_json(kept, found)
     print(f"figures: {kept}", file=sys.stderr)

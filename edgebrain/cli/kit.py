@@ -62,7 +62,7 @@ def deploy_kit(
 
 
 def _show(found: dict[str, Any], heads: tuple[str, ...], rows: list[list[str]]) -> None:
-    from edgebrain.reporting.table import print_table
+    from edgebrain.reporting.terminal import print_table
 
     print_table(f"{found['target']}: {found['machine']}, Python {found['python']}", heads, rows)
 

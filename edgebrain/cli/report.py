@@ -36,17 +36,16 @@ def report(
     """
     from edgebrain.cli.progress import Bars
     from edgebrain.files import write_text
-    from edgebrain.reporting.build import gather
-    from edgebrain.reporting.exports import WRITERS
+    from edgebrain.reporting.build import build_page
+    from edgebrain.reporting.exports import WRITERS, refuse_unless_ours
     from edgebrain.reporting.inputs import read_sources
-    from edgebrain.reporting.overwrite import refuse_unless_ours
 
     sources, left_out = read_sources(named or _newest())
     asked = (out or _page(sources[0]), json_file, markdown, junit, model_card, mlperf)
     wanted = {kind: path for kind, path in zip(WRITERS, asked, strict=True) if path is not None}
     refuse_unless_ours(wanted.values(), force)
     with Bars() as bars:
-        page = gather(sources, left_out, data, bars.show)
+        page = build_page(sources, left_out, data, bars.show)
     for kind, path in wanted.items():
         write_text(path, WRITERS[kind](page))
         print(f"wrote {path}")

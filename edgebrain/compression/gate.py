@@ -13,8 +13,9 @@ import numpy as np
 from edgebrain.compression.diagnosis import Repair, repaired, repairs
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle, GateRefused
-from edgebrain.evaluation.scores import ImageScore, score_image, summarise
-from edgebrain.runtime.session import Prediction, Session
+from edgebrain.evaluation.score import score_answer
+from edgebrain.evaluation.scores import ImageScore, summarise
+from edgebrain.runtime.session import Session
 
 CONSTANT_SPREAD = 1.0 / 255.0
 SATURATED_SHARE = 0.9
@@ -58,7 +59,7 @@ def answer(
     scores, probabilities, areas, means = [], [], [], []
     for done, sample in enumerate(samples, start=1):
         said = session.predict(sample.image)
-        scores.append(_score(sample, said))
+        scores.append(score_answer(sample, said, said.classes))
         probabilities.append(said.class_probabilities)
         areas.append(said.mask.mean())
         means.append(said.probability.mean() / 255.0)
@@ -144,16 +145,3 @@ def _collapsed(parent: Answers, child: Answers) -> list[str]:
         before = int((parent.areas[healthy] > 0).sum())
         reasons.append(f"every healthy slice is marked: {healthy.sum()} of {healthy.sum()}, by its parent {before}")
     return reasons
-
-
-def _score(sample: Sample, said: Prediction) -> ImageScore:
-    return score_image(
-        sample.id,
-        sample.group,
-        sample.label,
-        sample.plane,
-        said.classes,
-        said.mask,
-        sample.mask,
-        said.class_probabilities,
-    )

@@ -16,9 +16,10 @@ from edgebrain.bundle import Bundle
 from edgebrain.errors import TargetFailed
 from edgebrain.runtime.engines import COMPILED_FOR, READERS, installed
 from edgebrain.runtime.engines.libedgetpu import coral_lacks
+from edgebrain.targets import TargetKind
 from edgebrain.targets.slices import LISTING, Slice, write_listing
 
-# Formats that an engine computes on a device; the engines refuse what fell back to the CPU, and tell NVIDIA from Intel.
+# Formats that an engine computes on a device; the engines refuse what fell back to the CPU.
 RUNS = {
     "cpu": tuple(name for name in READERS if name not in COMPILED_FOR),
     "gpu": ("onnx", "openvino", "keras"),
@@ -28,7 +29,7 @@ RUNS = {
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """A device of this machine: its processor, or a GPU or Edge TPU, which `here` counts as another place."""
+    """A device of this machine: its processor, or a GPU or Edge TPU, which is not `here`."""
 
     name: str = "cpu"
     here: bool = True
@@ -41,8 +42,10 @@ class LocalTarget:
     )
 
     def engine(self, bundle: Bundle) -> str | None:
-        """The first installed engine that reads a bundle; its first one where none is, whose absence is then told. None
-        where the device does not run the format."""
+        """The first installed engine that reads a bundle; None where the device does not run the format.
+
+        Where none is installed it is the first one: opening the bundle then reports what to install.
+        """
         readers = READERS[bundle.format] if bundle.format in RUNS[self.device] else ()
         return next(filter(installed, readers), next(iter(readers), None))
 
@@ -64,15 +67,22 @@ class LocalTarget:
         return str(Path(self._folder.name, LISTING))
 
     def close(self) -> None:
-        """Take the list of slices away."""
+        """Delete the list of slices."""
         self._folder.cleanup()
 
 
 def open_target(name: str) -> LocalTarget:
-    """This machine under the name of one of its devices. Raises TargetFailed: what is missing, in one line."""
+    """This machine under the name of one of its devices.
+
+    Raises:
+        TargetFailed: The device cannot be used; the message names what is missing.
+    """
     if name == "coral" and (problem := coral_lacks()) is not None:
         raise TargetFailed(f"{name}: {problem.message}", problem.hint)
     return LocalTarget(name) if name == "cpu" else LocalTarget(name, here=False, device=name, where=f" on {name}")
+
+
+KIND = TargetKind(open_target)
 
 
 def start() -> subprocess.Popen[bytes]:
