@@ -59,6 +59,7 @@ def bench(
     from edgebrain.cli.progress import Bars
     from edgebrain.files import refuse_to_overwrite
     from edgebrain.runs import run_of
+    from edgebrain.targets import refuse_unknown
 
     if json_file is not None and json_file not in (Path("-"), resume):
         refuse_to_overwrite(json_file, force)
@@ -73,6 +74,8 @@ def bench(
             _bundles(bundles or []), target or ["cpu"], _counts(threads), queries, data, split, max_images, declared,
             allow_rejected,
         )  # fmt: skip
+        # Before the slices are read, which takes minutes for a large data set.
+        refuse_unknown(asked.targets)
     run = run_of(asked.bundles[0])
     opened = [open_bundle(path) for path in asked.bundles]
     slices, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
@@ -94,25 +95,38 @@ def find_target(name: str) -> Target:
         TargetFailed: It is not there; the message names what is missing.
         BrokenPlugin: It is an installed package's, which cannot be loaded.
     """
-    file, kinds = find_file(name), known_targets()
-    if name in kinds and file is not None:
-        owner = "the built-in one" if name in TARGETS else "that of an installed package"
-        raise BadTarget(f"two targets are called {name}: {owner} and {file}", f"rename {file}")
+    refuse_unknown([name])
+    kinds = known_targets()
     if name in kinds:
         return kinds[name]().open(name)
-    if file is None and "@" not in name:
-        known = [*kinds, *known_files(), "user@host"]
-        raise BadTarget(f"target {name!r} is not known", f"use --target {' or '.join(known)}")
     from edgebrain.targets.ssh import SshTarget
 
+    file = find_file(name)
     return SshTarget(from_login(name) if file is None else load_file(file))
+
+
+def refuse_unknown(names: Sequence[str]) -> None:
+    """Check names before any work is done; nothing is connected or loaded.
+
+    Raises:
+        BadTarget: There is no target of a name, or there are two.
+    """
+    kinds = known_targets()
+    for name in names:
+        file = find_file(name)
+        if name in kinds and file is not None:
+            owner = "the built-in one" if name in TARGETS else "that of an installed package"
+            raise BadTarget(f"two targets are called {name}: {owner} and {file}", f"rename {file}")
+        if name not in kinds and file is None and "@" not in name:
+            known = [*kinds, *known_files(), "user@host"]
+            raise BadTarget(f"target {name!r} is not known", f"use --target {' or '.join(known)}")
 
 
 def known_targets() -> Mapping[str, Callable[[], TargetKind]]:
     """Name -> function that loads its row: the built-in targets, then those of installed packages."""
     built_in = {name: _built_in(module) for name, module in TARGETS.items()}
-    added = {name: lambda entry=entry: load_plugin(entry, TargetKind) for name, entry in plugins(GROUP).items()}
-    return {**added, **built_in}
+    added = {name: partial(load_plugin, entry, TargetKind) for name, entry in plugins(GROUP).items()}
+    return {**built_in, **{name: load for name, load in added.items() if name not in built_in}}
 
 
 def shown_name(name: str) -> str:
@@ -133,4 +147,8 @@ def refuse_doubles(names: Sequence[str]) -> None:
 
 
 def _built_in(module: str) -> Callable[[], TargetKind]:
-    return lambda: import_module(module).KIND
+    def load() -> TargetKind:
+        kind: TargetKind = import_module(module).KIND
+        return kind
+
+    return load
