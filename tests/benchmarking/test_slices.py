@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,3 +96,36 @@ def test_the_hash_of_the_content_knows_how_masks_are_read(run: Path) -> None:
     encoding = MaskEncoding(0, (0, 255, 128))
     labels = [replace(one, record=replace(one.record, encoding=encoding)) for one in chosen]
     assert content_sha256(labels) != content_sha256(chosen)
+
+
+def test_a_bench_reads_each_picture_and_each_mask_once(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgebrain.benchmarking.run import run_bench
+    from tests.runtime.tiny import tiny_bundle
+
+    opened: Counter[str] = Counter()
+    real = Path.read_bytes
+
+    def count(self: Path) -> bytes:
+        opened[self.name] += self.suffix == ".png"
+        return real(self)
+
+    bundle = tiny_bundle(tmp_path / "b")
+    monkeypatch.setattr(Path, "read_bytes", count)
+    # Workers are processes of their own, which read what they are asked for.
+    slices, facts = choose_slices(None, run, "all", bundles=[bundle])
+    assert facts.content_sha256 is not None
+    run_bench([bundle.path], slices, [1], 7, data=facts)
+    masks = {f"t{number}_mask.png" for number in range(4)}
+    assert {name: times for name, times in opened.items() if times} == dict.fromkeys(
+        {one.id for one in slices} | masks, 1
+    )
+
+
+def test_a_slice_keeps_its_mask_and_size_as_they_were_read(run: Path) -> None:
+    chosen, _ = choose_slices(None, run, "all")
+    for one in chosen:
+        sample = one.record.load()
+        assert one.shape == sample.image.shape and np.array_equal(one.mask, sample.mask)
+        assert (one.image_sha256, one.mask_sha256) == (sample.image_sha256, sample.mask_sha256)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from edgebrain.benchmarking.suite import Suite, load_suite
 from edgebrain.errors import BadSuite
+from edgebrain.evaluation.verdict import Margins, Sampling
 
 SHIPPED = Path(__file__).parents[2] / "benchmarks"
 
@@ -77,3 +79,12 @@ def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, message: st
 def test_a_suite_that_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(BadSuite, match=r"none\.toml: cannot be read \(No such file"):
         load_suite(tmp_path / "none.toml")
+
+
+def test_a_file_may_declare_every_margin_and_every_figure_of_the_sampling(tmp_path: Path) -> None:
+    tables = {"margins": Margins(), "sampling": Sampling()}
+    text = "".join(
+        f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in asdict(one).items()) for name, one in tables.items()
+    )
+    suite = load_suite(written(tmp_path, text))
+    assert (suite.margins, suite.sampling) == (Margins(), Sampling())
