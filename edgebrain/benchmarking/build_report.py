@@ -166,7 +166,7 @@ def _row(
         parameters=int(bundle.manifest["parameters"]),
         macs=int(bundle.manifest["macs"]),
         int8_mac_share=bundle.manifest["int8_mac_share"],
-        # Neither a duration nor the memory of an emulator says anything of the machine that it emulates.
+        # Neither a duration nor the memory of an emulator describes the machine that it emulates.
         load_ms=measured.opened.load_ms if real else None,
         rss_after_load_mib=measured.opened.rss_mib if real else None,
         peak_rss_mib=measured.peak_rss_mib if real else None,

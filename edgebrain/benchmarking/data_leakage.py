@@ -50,7 +50,7 @@ def _refuse_other_split(bundle: Bundle, split: Split) -> None:
     if trained is not None and trained != split.sha256:
         raise BadData(
             f"{bundle.path}: was trained on another split ({trained[:12]}) than its run's split.json "
-            f"({split.sha256[:12]}): slices that it learnt from may stand on the test side",
+            f"({split.sha256[:12]}): slices that it learnt from may be on the test side",
             "put back the split that the run was trained with, or train again",
         )
 

@@ -14,7 +14,11 @@ from edgebrain.runtime.engines import READERS, installed
 
 
 def bundles_at(path: Path) -> list[Path]:
-    """The bundle at a path, or every bundle below it. Raises BadBundle: there is none."""
+    """The bundle at a path, or every bundle below it.
+
+    Raises:
+        BadBundle: There is none.
+    """
     if (path / MANIFEST).is_file():
         return [path]
     found = find_bundles(path)
@@ -47,7 +51,7 @@ def with_roots(paths: Sequence[Path]) -> Family:
     """The bundles to measure, with the float roots of their lineages.
 
     A root that was not named is looked for in the bundle's run folder and added, unless its library is not installed.
-    What lies between (a pruned parent) is looked up there too, and not measured.
+    Bundles between the two (a pruned parent) are looked up there too, and not measured.
 
     Raises:
         BadBundle: A bundle cannot be opened, or takes another resolution than its root.

@@ -173,7 +173,7 @@ class Measurement:
         """Compare the timed queries with the scored slices.
 
         Raises:
-            AnswersDiffer: Some were answered otherwise; the message says in which way.
+            AnswersDiffer: Some were answered differently; the message names how.
         """
         wrong = [(name, sha256) for name, sha256 in self.timed if self.outputs[name] != sha256]
         if not wrong:

@@ -13,7 +13,7 @@ from edgebrain.runtime.latency import drift, steal_share
 
 # Above these a row is called noisy: share of CPU time taken by the host; last quarter against first.
 MOST_STEAL, MOST_DRIFT = 0.03, 0.10
-# Above this a row does not count: one query in ten may have waited for the host, so p90 says nothing of the bundle.
+# Above this a row does not count: one query in ten may have waited for the host, so p90 does not describe the bundle.
 # Asked only where there were ticks enough (hundredths of a second of each core) that one of them is at most 1 %.
 INVALID_STEAL, ENOUGH_TICKS = 0.10, 100
 # A clock that fell by more than this while measuring, and the heat at which small boards begin to slow down (a

@@ -56,9 +56,9 @@ def _environments(values: Mapping[str, Any], rows: list[Any]) -> Any:
 
 
 def _suite(suite: dict[str, Any]) -> dict[str, Any]:
-    """The suite with margins as floats, and with its hash made anew where it was right.
+    """The suite with margins as floats, and with a new hash where the old one was right.
 
-    A margin that was declared as 0 stood as 0 in the hashed text, and stands as 0.0 in ours.
+    A margin that was declared as 0 is 0 in the text that was hashed then, and 0.0 in ours.
     """
     if not isinstance(suite.get("margins"), dict) or suite.get("sha256") != _hash(suite):
         return suite

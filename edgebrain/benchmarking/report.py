@@ -1,6 +1,6 @@
 """The report of `edgebrain bench --json` as dataclasses: JSON schema, check and documentation are made from them.
 
-Schema 3: machines stand in `environments` alone, `asked` is called `request`, notes have a kind and a target, and what
+Schema 3: machines are in `environments` alone, `asked` is called `request`, notes have a kind and a target, and what
 was null where there is none (`failures`, `throughput`) is an empty list. Reports of schema 2 are still read. A field
 may be added without a new number; none goes away or changes its meaning.
 """
@@ -142,7 +142,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, for `--resume`; the rest of it stands in protocol, data and suite."""
+    """What was asked for, for `--resume`; the rest of it is in protocol, data and suite."""
 
     bundles: Annotated[tuple[str, ...], Meta(description="bundles or folders, as they were named")]
     targets: Annotated[tuple[str, ...], Meta(description="targets, as they were named")]
@@ -166,7 +166,7 @@ class ScoredSlice:
     pixel_accuracy: Annotated[float | None, Meta(description="share of the pixels that are right")]
     sensitivity: Annotated[float | None, Meta(description="share of the lesion's pixels that were found")]
     specificity: Annotated[float | None, Meta(description="share of the other pixels that were left unmarked")]
-    true_area: Annotated[int | None, Meta(description="lesion in px; null where nobody drew a mask")]
+    true_area: Annotated[int | None, Meta(description="lesion in px; null without a drawn mask")]
     predicted_area: Annotated[int, Meta(description="predicted lesion in px")]
     pixels: Annotated[int, Meta(description="size of the slice in px")]
     hd95_px: Annotated[float | None, Meta(description="95th percentile Hausdorff distance in px")] = None

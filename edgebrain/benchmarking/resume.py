@@ -83,7 +83,7 @@ class BenchRequest:
 
 
 def as_request(bundles: Sequence[Path], targets: Sequence[str], threads: Sequence[int]) -> Request:
-    """What a report keeps of a request; the rest stands in its protocol, data and suite."""
+    """What a report keeps of a request; the rest is in its protocol, data and suite."""
     return Request(tuple(map(str, bundles)), tuple(targets), tuple(threads))
 
 

@@ -47,7 +47,7 @@ def run_bench(
         threads: Thread counts; empty for those of each target's file, or 1.
         queries: Timed queries of each row.
         targets: Where to measure.
-        data: What the report says of the slices.
+        data: Facts about the slices that the report holds.
         suite: The margins of the verdict.
         progress: Called with what is being done, steps done and steps in all.
         earlier: A report of the same bench. Targets that were measured to the end are not measured again, and what was

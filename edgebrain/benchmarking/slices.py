@@ -32,7 +32,7 @@ class LabelledSlice:
     """A slice that was read once: what scoring and the hashes of a report need of it.
 
     Attributes:
-        record: Where it lies, and its class, plane and group.
+        record: Its files, class, plane and group.
         image_sha256: SHA-256 of the picture's file.
         mask_sha256: SHA-256 of the mask's file; empty where there is none.
         shape: Height and width in px.
@@ -105,14 +105,14 @@ def choose_slices(
         allow_rejected: Go on where too many slices cannot be used; those are left out in any case, and named.
 
     Returns:
-        The slices, and what the report says of them.
+        The slices, and the facts about them that the report holds.
 
     Raises:
         BadData: No data named, no slice on that side, an unknown side, slices that a bundle was shaped by, or no
             usable slice, a lost class or more than a tenth of the masks lost.
     """
     if run is None and data is None:
-        raise BadData("which slices to measure on is not known: the bundle lies in no run", "pass --data FOLDER")
+        raise BadData("which slices to measure on is not known: the bundle is in no run", "pass --data FOLDER")
     dataset = open_dataset(data or Path(read_run(run)["data"]["path"]))  # type: ignore[arg-type]
     split = Split.read(run / "split.json") if run is not None and (run / "split.json").is_file() else None
     records, source = _side(dataset, split, side)

@@ -306,7 +306,7 @@ class TargetRun:
             progress(f"timing{self._where}", turn + 1, rounds)
 
     def _measure_throughput(self, target: Target, names: Sequence[str], queries: int, progress: Progress) -> None:
-        """Measure each row at each batch size; what cannot be measured is a note, and the rest stands."""
+        """Measure each row at each batch size; what cannot be measured is a note, and the rest is kept."""
         steps = [(measured, batch) for measured in self.measurements for batch in BATCHES]
         for done, (measured, batch) in enumerate(steps):
             progress(f"throughput on {self.name}", done, len(steps))

@@ -48,7 +48,7 @@ def build_page(
     Args:
         sources: Bench reports.
         left_out: What was named and cannot be used.
-        data: Where the pictures lie; else where each bench found them.
+        data: Data folder of the pictures; else the one that each bench used.
         progress: Called with what is being done, steps done and steps in all.
     """
     return Page(

@@ -36,7 +36,7 @@ class Axis:
         self.low, self.high, self.start, self.end, self.log = low, high, start, end, log
 
     def __call__(self, value: float) -> float:
-        """The coordinate of a value in px; what lies beyond an end is put at that end."""
+        """The coordinate of a value in px; a value beyond an end is put at that end."""
         inside = min(max(value, self.low), self.high)
         share = (self._scaled(inside) - self._scaled(self.low)) / (self._scaled(self.high) - self._scaled(self.low))
         return round(self.start + share * (self.end - self.start), 1)
@@ -57,7 +57,7 @@ class Axis:
 def pareto(shown: Sequence[PageRow], width: int) -> Marks | None:
     """Median latency against Dice, with the interval of the Dice and the span from lower quartile to p90.
 
-    Labels stand in a column at the right, in the order of their points, so that none lies on another.
+    Labels are in a column at the right, in the order of their points, so that none overlaps another.
 
     Args:
         shown: The rows of the page.
@@ -174,7 +174,7 @@ def _names(rows: Sequence[PageRow]) -> dict[int, str]:
 
 
 def _fitting(name: str, width: float) -> str:
-    """A label that leaves half of the width to the plot; three dots stand for what is cut out of the middle."""
+    """A label that leaves half of the width to the plot; three dots replace what is cut out of the middle."""
     most = int((width / 2 - LABEL_ROOM_PX) / CHARACTER_PX)
     return name if len(name) <= most else f"{name[: most // 3]}...{name[len(name) - (most - most // 3 - 3) :]}"
 

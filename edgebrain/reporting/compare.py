@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebrain.benchmarking.compare import ReportChange, RowChange
 from edgebrain.reporting.format import milliseconds
 
-# Above this a slow-down of 5 % is not found reliably, and a line says so.
+# Above this a slow-down of 5 % is not found reliably, and a line warns of it.
 MOST_NOISE = 0.05
 
 

@@ -2,7 +2,7 @@
 
 The names and their meaning are those of mlperf_log_summary.txt (github.com/mlcommons/inference, loadgen/results.cc,
 LogSummary), so that what reads such a file can read this one. Where the bench does not do what MLPerf asks, the field
-says so: 600 s are seldom reached, and then the result is INVALID.
+states it: 600 s are seldom reached, and then the result is INVALID.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgebrain.benchmarking.report_row import Row
 from edgebrain.reporting.page import Mlperf, MlperfChecks, Page
 from edgebrain.runtime.latency import QUERIES_NEEDED, over_latency
 
-# loadgen/mlperf.conf asks for 600 s; loadgen/test_settings.h for 100 queries where nothing else is said.
+# loadgen/mlperf.conf asks for 600 s; loadgen/test_settings.h for 100 queries by default.
 MIN_DURATION_S = 600
 MIN_QUERIES = 100
 PERCENTILES = (50.0, 90.0, 95.0, 97.0, 99.0, 99.9)

@@ -183,7 +183,7 @@ class Worst:
     parent: Annotated[str | None, Meta(description="its float root")]
     parent_drawn: Annotated[
         str | None,
-        Meta(description="whose outline stands for the root: the root itself where its library is installed"),
+        Meta(description="whose outline is drawn for the root: the root itself where its library is installed"),
     ]
     missing: Annotated[Missing | None, Meta(description="why there are no pictures: `what`, `way_out`")]
     slices: Annotated[tuple[WorstSlice, ...], Meta(description="at most 20, worst first, see below")]

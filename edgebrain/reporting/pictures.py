@@ -59,7 +59,7 @@ def draw(
         source: The bench report.
         row: The bundle's row.
         parent: The float parent's; None without one.
-        data: Where the data set lies; else where the bench found it.
+        data: Folder of the data set; else the one that the bench used.
         progress: Called with what is being done, slices done and slices in all.
         names: The slices.
 
@@ -71,7 +71,7 @@ def draw(
     """
     folder = data or source.data
     if folder is None:
-        raise BadData("the bench report does not say where its slices lie")
+        raise BadData("the bench report does not name the folder of its slices")
     known = {record.name: record for record in open_dataset(folder).records}
     here = [known[name] for name in names if name in known]
     reasons = dict.fromkeys(set(names) - set(known), "is not in the data folder")
@@ -90,7 +90,7 @@ def draw(
 
 
 def drawn_parent(parent: Row, row: RowFigures, rows: Sequence[Row]) -> Row:
-    """The row whose outline stands for the float root.
+    """The row whose outline is drawn for the float root.
 
     That is the root, or where its library is not installed the float32 bundle of the row's own format, if there is.
     """

@@ -33,7 +33,7 @@ def machine_name(environment: Environment) -> str:
 def training(source: Source) -> Training:
     """What training recorded: recipe, data, split, and what copying the nearest training slice scores."""
     if source.run is None:
-        return Training(missing=Missing("the run is not here", "edgebrain report RUN, where the run folder lies"))
+        return Training(missing=Missing("the run is not here", "edgebrain report RUN, where the run folder is"))
     try:
         with _malformed(source.run):
             return _training(source.run)
@@ -131,7 +131,7 @@ def _audit(file: Path, data: Path | None) -> Audit:
 
 @contextmanager
 def _malformed(file: Path) -> Iterator[None]:
-    """Raises BadReport naming the file where a field that is looked at first is missing or of another type."""
+    """Turn a missing or malformed field into a BadReport that names the file."""
     try:
         yield
     except (AttributeError, KeyError, TypeError) as problem:

@@ -91,7 +91,7 @@ def speed(report: PageReport) -> Table:
 
 
 def throughput(report: PageReport) -> Table | None:
-    """Slices a second where a GPU answered several in one call; None where none was asked."""
+    """Slices a second where a GPU answered several in one call; None where that was not measured."""
     lines: list[tuple[PageRow, Throughput]] = [(row, entry) for row in report.rows for entry in row.throughput]
     if not lines:
         return None

@@ -1,6 +1,7 @@
 """The machine under a measurement: processor, flags, governor, heat, memory, versions. What cannot be read is None.
 
-Libraries are asked for their version by their metadata; none is imported.
+Versions come from the libraries' metadata; none is imported. /proc and /sys are read here, not by psutil: it has neither
+the peak memory nor the governor, takes temperatures from other sensors, and would be one more wheel on each device.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
     """Facts about this machine; the fields are those of `benchmarking.report_environment.Environment`.
 
     Args:
-        root: Where /proc and /sys lie.
+        root: Parent of /proc and /sys.
 
     Returns:
         Facts by name; units are in the names (memory_mib, frequency_mhz, temperature_c in degrees Celsius). flags:
@@ -70,7 +71,7 @@ def condition(root: Path = Path("/")) -> dict[str, Any]:
     """What changes while one measures: governor, frequency_mhz, temperature_c, load (1 min mean), throttled.
 
     Args:
-        root: Where /sys lies.
+        root: Parent of /sys.
 
     Returns:
         throttled is the bits of `vcgencmd get_throttled`; None where there is no such program.

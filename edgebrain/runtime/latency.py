@@ -109,7 +109,7 @@ def percentile(durations: Sequence[float], p: int) -> float | None:
 
 @cache
 def over_latency(queries: int, p: int) -> int:
-    """How many queries may lie above the true percentile p, so that a latency that so many reach is no lucky draw.
+    """How many queries may exceed the true percentile p, so that the latency they reach is not reached by chance.
 
     The largest t for which P(Binomial(queries, 1 - p %) <= t) is below 1 %. The estimate is the t-th largest duration,
     so that t - 1 are discarded: 0 of 64 and 172 of 2,048 for p90, 0 of 662 for p99. 0 where there are too few queries.

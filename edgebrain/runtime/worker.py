@@ -39,7 +39,7 @@ class HeldSlice:
 
     Attributes:
         name: How errors call it.
-        file: Where it lies.
+        file: Its path.
         sha256: SHA-256 of its bytes.
     """
 
@@ -63,7 +63,7 @@ class HeldSlice:
 
 
 class WorkerState:
-    """What the worker remembers between lines: the session, and where its slices lie."""
+    """What the worker remembers between lines: the session and the list of slices."""
 
     def __init__(self) -> None:
         self._session: Session | None = None

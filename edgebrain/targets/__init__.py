@@ -66,11 +66,11 @@ class Target(Protocol):
         """Start a worker that can open a bundle which was prepared, with pipes for stdin, stdout and stderr."""
 
     def path(self, bundle: Bundle) -> str:
-        """Where a bundle lies there."""
+        """The path of a bundle there."""
 
     @property
     def listing(self) -> str:
-        """Where the list of the slices lies there, once prepared; see `Worker.hold`."""
+        """The path of the list of slices there, once prepared; see `Worker.hold`."""
 
     def close(self) -> None:
         """Clean up; nothing that was started is left."""
@@ -135,7 +135,7 @@ def shown_name(name: str) -> str:
 
 
 def refuse_doubles(names: Sequence[str]) -> None:
-    """Check that each name stands once in a report.
+    """Check that each name occurs once in a report.
 
     Raises:
         BadTarget: Two of these names are one and the same there.

@@ -29,7 +29,7 @@ class TargetFile:
         engine: None for the first that reads a bundle.
         device: What the engine runs on.
         keep: Whether what was sent stays there for the next bench.
-        folder: Where it lies, on the host.
+        folder: Where it is kept, on the host.
         config: Another config file for ssh, as `ssh -F`.
         emulated: The processor is emulated, so that no duration counts.
     """

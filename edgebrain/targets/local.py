@@ -50,7 +50,7 @@ class LocalTarget:
         return next(filter(installed, readers), next(iter(readers), None))
 
     def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
-        """Nothing has to be sent: slices are read where they lie."""
+        """Nothing has to be sent: slices are read where they are."""
         write_listing(Path(self._folder.name), slices)
 
     def start(self, bundle: Bundle) -> subprocess.Popen[bytes]:
@@ -58,12 +58,12 @@ class LocalTarget:
         return start()
 
     def path(self, bundle: Bundle) -> str:
-        """Where a bundle lies."""
+        """The path of a bundle."""
         return str(bundle.path.resolve())
 
     @property
     def listing(self) -> str:
-        """Where the list of the slices lies."""
+        """The path of the list of slices."""
         return str(Path(self._folder.name, LISTING))
 
     def close(self) -> None:

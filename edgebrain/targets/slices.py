@@ -20,7 +20,7 @@ class Slice:
 
     Attributes:
         name: How errors call it.
-        path: Where it lies.
+        path: Its path.
         sha256: SHA-256 of its bytes.
     """
 

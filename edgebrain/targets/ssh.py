@@ -1,6 +1,6 @@
 """A host with sshd and Python: what it lacks is sent, by hash and once; then a worker is started there.
 
-On the host lie, in one folder: `site-HASH` (an engine's wheels, unpacked), `runtime-HASH` (our code), `bundles/HASH`
+On the host, in one folder, are `site-HASH` (an engine's wheels, unpacked), `runtime-HASH` (our code), `bundles/HASH`
 and `slices/HASH`. No pip, no network and no root are needed there.
 """
 
@@ -84,7 +84,7 @@ class SshTarget:
 
     @property
     def emulated(self) -> bool:
-        """Whether its file says that the processor is emulated; the worker may find out by itself."""
+        """Whether its file declares the processor emulated; the worker may find out by itself."""
         return self.file.emulated
 
     @property
@@ -133,12 +133,12 @@ class SshTarget:
         return self.connection.start(f"{join([*self.python(bundle), '-m', 'edgebrain.runtime', 'worker'])}; exit $?")
 
     def path(self, bundle: Bundle) -> str:
-        """Where a bundle lies there."""
+        """The path of a bundle there."""
         return f"{self._host.folder}/{_bundle_name(bundle)}"
 
     @property
     def listing(self) -> str:
-        """Where the list of the slices lies there."""
+        """The path of the list of slices there."""
         return f"{self._host.folder}/{self._slices}/{LISTING}"
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """One ssh connection to a host, shared by all commands: the system's `ssh` with the person's keys, config and hosts.
 
-Nobody is asked anything (BatchMode): what would need an answer is an error with the line that settles it by hand.
+ssh asks no questions (BatchMode): what would need an answer is an error with the command that settles it by hand.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class SshConnection:
         config = ["-F", os.fspath(file.config)] if file.config else []
         port = ["-p", str(file.port)] if file.port else []
         shared = ["-T", "-S", os.fspath(self._socket)]
-        # Compressed, because most of what a later bench sends is text that says much the same.
+        # Compressed, because most of what a later bench sends is repetitive text.
         for option in ("BatchMode=yes", "ClearAllForwardings=yes", "Compression=yes"):
             shared += ["-o", option]
         return ["ssh", *config, *port, *shared, *options, "--", file.login, *command]
@@ -145,7 +145,7 @@ def refusal(file: TargetFile, stderr: str) -> TargetFailed:
         ("Host key verification failed", "its host key is not known here",
          f"log in once, compare the fingerprint and answer yes: {by_hand}"),
         ("Permission denied (publickey)", "it does not take your key", f"ssh-copy-id {file.copy_id}"),
-        ("Permission denied", "it asks for a password, and nobody is there to type it", f"ssh-copy-id {file.copy_id}"),
+        ("Permission denied", "it asks for a password, and none can be typed here", f"ssh-copy-id {file.copy_id}"),
         ("Too many authentication failures", "it was offered too many keys",
          "name one in ~/.ssh/config: IdentityFile and IdentitiesOnly yes"),
         ("Could not resolve hostname", "no machine of that name is known", "check the name, or use its address"),

@@ -106,7 +106,7 @@ class Worker:
         return self._request({"do": "open", "bundle": path, **options})
 
     def hold(self, listing: Path | str) -> None:
-        """Name the list of slices, which lies on the worker's machine; later requests give indices into it."""
+        """Name the list of slices, a file on the worker's machine; later requests give indices into it."""
         self._request({"do": "hold", "list": str(listing)})
 
     def time(self, indices: Sequence[int], queries: int, warm_up: int = 0) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def test_a_bench_that_does_not_say_where_its_slices_lie_is_shown_without_picture
     write_json(tmp_path / "kept.json", {**measured.bench, "data": {"slices": 40}})
     page = build_page(*read_sources([tmp_path / "kept.json"]))
     assert page.reports[0].worst.missing is not None
-    assert "does not say where its slices lie" in page.reports[0].worst.missing.what
+    assert "does not name the folder of its slices" in page.reports[0].worst.missing.what
     for write in WRITERS.values():
         assert write(page)
 

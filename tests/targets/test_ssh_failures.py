@@ -98,7 +98,7 @@ def test_a_host_that_asks_for_a_password_is_told_from_one_that_refuses_the_key(t
     asks = {"PubkeyAuthentication": "no", "PasswordAuthentication": "yes"}
     with server(tmp_path / "ssh", tmp_path / "home", **asks) as strict:
         message, hint = refused(strict.target(tmp_path / "deploy"), tiny_bundle(tmp_path / "b"), opened)
-    assert "asks for a password, and nobody is there to type it" in message
+    assert "asks for a password, and none can be typed here" in message
     assert hint.startswith("ssh-copy-id -F ")
 
 
