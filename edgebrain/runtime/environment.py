@@ -1,7 +1,7 @@
 """The machine under a measurement: processor, flags, governor, heat, memory, versions. What cannot be read is None.
 
-Versions come from the libraries' metadata; none is imported. /proc and /sys are read here, not by psutil: it has neither
-the peak memory nor the governor, takes temperatures from other sensors, and would be one more wheel on each device.
+Versions come from the libraries' metadata; none is imported. /proc and /sys are read here and not by psutil, which has
+neither peak memory nor governor, takes temperatures from other sensors, and would be one more wheel on each device.
 """
 
 from __future__ import annotations
