@@ -62,7 +62,7 @@ def bench(
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
     from edgebrain.api.benchmark import bench as measure
-    from edgebrain.api.benchmark import declared_suite, resume_bench
+    from edgebrain.api.benchmark import resolve_suite, resume_bench
     from edgebrain.benchmarking.report import as_json
     from edgebrain.cli.progress import Bars
     from edgebrain.reporting.terminal import show_report
@@ -80,7 +80,7 @@ def bench(
         with Bars() as bars:
             report = resume_bench(resume, progress=bars.show, notify=bars.say, on_report=on_report)
     else:
-        counts, declared = _counts(threads), declared_suite(suite, max_dice_drop)
+        counts, declared = _counts(threads), resolve_suite(suite, max_dice_drop)
         named = bundles or [newest_run()]
         say_default("run", bundles[0] if bundles else None, named[0])
         with Bars() as bars:
