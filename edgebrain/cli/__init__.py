@@ -27,11 +27,12 @@ COMMANDS = {
     "report": "Write one HTML page on a bench, and what CI and others read.",
     "predict": "Mask and class of pictures, offline.",
     "deploy": "Prepare a bundle for a device, or check what would run there.",
+    "bundle": "Seal, sign and verify bundles.",
     "data": "Look at a data set, or write the phantom set.",
     "recipes": "List the shipped recipes, or copy one to edit.",
     "doctor": "What is installed, what is missing, which targets run here.",
 }
-GROUPS = ("data", "recipes")
+GROUPS = ("bundle", "data", "recipes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

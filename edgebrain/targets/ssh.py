@@ -28,9 +28,9 @@ from edgebrain.targets.probe_host import Survey, refuse_without_room, survey
 from edgebrain.targets.slices import LISTING, Slice, listing
 from edgebrain.targets.ssh_connection import Link
 
-ON_DEVICE = Path(__file__).with_name("on_device.py")
+ON_DEVICE = Path(__file__).with_name("remote_agent.py")
 # OpenCV decodes the slices.
-COMMON = ("numpy", "opencv-python-headless")
+COMMON = ("msgspec", "numpy", "opencv-python-headless")
 WHOLE = "whole"
 HASHES = ".hashes.json"
 
