@@ -1,7 +1,7 @@
-"""Drawing in head units: a canvas of grey values, smooth random fields, and outlines that wobble.
+"""Drawing in head units: a canvas of grey values, smooth random fields, and irregular outlines.
 
 Head units: the centre of the head is (0, 0), x points right, y points down, and a head reaches about 1 in each
-direction. Only fast whole-image operations are used, so that a phantom is made about as fast as it is read.
+direction. Only fast operations on whole images are used, so that drawing a phantom is about as fast as reading one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# OpenCV takes polygon corners in fixed point; 4 bits are a sixteenth of a pixel.
+# OpenCV takes polygon corners in fixed point; with 4 fractional bits outlines are exact to a sixteenth of a pixel.
 SHIFT = 4
 _ANGLES = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
@@ -20,49 +20,52 @@ _WAVES = np.exp(1j * _ANGLES[:, np.newaxis] * _ORDERS)
 
 
 @dataclass(frozen=True)
-class Easel:
-    """A canvas and where the head lies on it.
+class Canvas:
+    """Pixels, and where the head lies on them.
 
-    canvas: (H, W) float32, grey values. matrix: (2, 2) head units to pixels (scale and turn). centre: (2,) pixels.
+    Attributes:
+        pixels: (H, W) float32 grey values, drawn on in place.
+        matrix: (2, 2) float64, head units to px (scale and rotation).
+        centre: (2,) float64, x and y of the head's centre in px.
     """
 
-    canvas: np.ndarray
+    pixels: np.ndarray
     matrix: np.ndarray
     centre: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the canvas in pixels."""
-        return self.canvas.shape[0], self.canvas.shape[1]
+        return self.pixels.shape[0], self.pixels.shape[1]
 
     @property
     def half_shape(self) -> tuple[int, int]:
-        """Half the canvas's height and width: where textures are computed."""
-        return self.canvas.shape[0] // 2, self.canvas.shape[1] // 2
+        """Half the height and width, the size at which textures are computed."""
+        return self.pixels.shape[0] // 2, self.pixels.shape[1] // 2
 
     @property
     def unit_px(self) -> float:
-        """Pixels of one head unit."""
+        """Length of one head unit in px."""
         return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
 
     def fill(self, outline: np.ndarray, grey: float) -> None:
-        """Fill an outline, (n, 2) in head units."""
-        cv2.fillPoly(self.canvas, [self._corners(outline)], grey, cv2.LINE_8, SHIFT)
+        """Fill an outline: (n, 2) float64 in head units; grey: 0 to 255."""
+        cv2.fillPoly(self.pixels, [self._corners(outline)], grey, cv2.LINE_8, SHIFT)
 
     def line(self, points: np.ndarray, width: float, grey: float) -> None:
-        """Draw an open line, (n, 2) in head units; width in head units, one pixel at least."""
+        """Draw an open line: (n, 2) float64 in head units; width in head units, at least one pixel; grey: 0 to 255."""
         pixels = max(1, round(width * self.unit_px))
-        cv2.polylines(self.canvas, [self._corners(points)], False, grey, pixels, cv2.LINE_8, SHIFT)
+        cv2.polylines(self.pixels, [self._corners(points)], False, grey, pixels, cv2.LINE_8, SHIFT)
 
     def region(self, outline: np.ndarray) -> np.ndarray:
-        """The inside of an outline, (n, 2) in head units. Returns: (H, W) uint8, 1 inside."""
-        inside: np.ndarray = np.zeros(self.canvas.shape, dtype=np.uint8)
+        """The inside of an outline: (n, 2) float64 in head units to (H, W) uint8, 1 inside."""
+        inside: np.ndarray = np.zeros(self.pixels.shape, dtype=np.uint8)
         cv2.fillPoly(inside, [self._corners(outline)], 1, cv2.LINE_8, SHIFT)
         return inside
 
     def put(self, values: np.ndarray, inside: np.ndarray) -> None:
-        """Copy values, (H, W) float32, to the canvas where `inside`, (H, W) uint8, is not 0."""
-        cv2.copyTo(values, inside, self.canvas)
+        """Copy values, (H, W) float32 grey values, to the canvas where `inside`, (H, W) uint8, is not 0."""
+        cv2.copyTo(values, inside, self.pixels)
 
     def _corners(self, outline: np.ndarray) -> np.ndarray:
         pixels: np.ndarray = (outline @ self.matrix.T + self.centre) * (1 << SHIFT)
@@ -76,7 +79,18 @@ def blob(
     wobble: float = 0.0,
     turn: float = 0.0,
 ) -> np.ndarray:
-    """An ellipse whose radius wobbles by about `wobble` of itself; turn in radians. Returns: (48, 2) head units."""
+    """An ellipse with an irregular radius.
+
+    Args:
+        rng: Source of the irregularity.
+        centre: x and y in head units.
+        radii: Half axes in head units.
+        wobble: Relative deviation of the radius.
+        turn: Rotation in radians.
+
+    Returns:
+        (48, 2) float64, corners in head units.
+    """
     radius = 1.0
     if wobble:
         parts = rng.standard_normal((2, len(_ORDERS))) * (wobble / _ORDERS)
@@ -88,10 +102,17 @@ def blob(
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int, drift: float = 0.0) -> np.ndarray:
-    """A smooth random field with `cells` bumps along the slice, mean about 0 and deviation about 0.6.
+    """A smooth random field with mean about 0 and standard deviation about 0.6.
 
-    drift: radians towards a second, unrelated field; slices of one head that drift a little are neighbours.
-    Returns: shape, float32.
+    Args:
+        rng: Source of the field.
+        shape: Height and width in px.
+        cells: Number of bumps along each side.
+        drift: Mixing angle in radians towards a second, unrelated field. Slices of one head share both fields and
+            differ a little in drift, which makes them neighbours.
+
+    Returns:
+        (H, W) float32 of the given shape.
     """
     coarse = rng.standard_normal((2, cells, cells), dtype=np.float32)
     mixed = np.float32(np.cos(drift)) * coarse[0] + np.float32(np.sin(drift)) * coarse[1]
@@ -100,11 +121,19 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int, d
 
 
 def grown(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A field that was computed at half size (a quarter of the work), at the canvas's size. Returns: shape, float32."""
+    """Enlarge a field that was computed at half size, which is a quarter of the work.
+
+    Args:
+        values: (h, w) float32.
+        shape: Wanted height and width in px.
+
+    Returns:
+        (H, W) float32 of the given shape.
+    """
     field: np.ndarray = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return field
 
 
 def mirrored(outline: np.ndarray) -> np.ndarray:
-    """The outline on the other side of the midline, (n, 2) head units."""
+    """An outline mirrored at the midline: (n, 2) to (n, 2) float64 in head units."""
     return outline * (-1.0, 1.0)
