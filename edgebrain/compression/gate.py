@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def answer(
         BadBundle: An output holds NaN or no probabilities.
     """
     recorder = _Recorder(session)
-    scores = score_session(recorder, samples, partial(progress, what))
+    scores = score_session(recorder, samples, progress, what)
     return Answers(
         tuple(scores), np.array(recorder.probabilities), np.array(recorder.areas), float(np.ptp(recorder.means))
     )

@@ -62,17 +62,25 @@ class Slice(Protocol):
         """axial, coronal or sagittal."""
 
 
-def score_session(session: Session, samples: Iterable[Slice], progress: Progress = no_progress) -> list[ImageScore]:
-    """Judge a session on slices, in their order. Slices may come from a generator; one is held at a time.
+def score_session(
+    session: Session, samples: Iterable[Slice], progress: Progress = no_progress, what: str = "scoring"
+) -> list[ImageScore]:
+    """Score a session's answers for slices, in their order.
 
-    progress: called with slices done and slices in all (0 where the iterable does not know) after each.
-    Raises: what session.predict and the iterable raise.
+    Args:
+        session: Predicts each slice.
+        samples: The slices; they may come from a generator, and one is held at a time.
+        progress: Called after each slice; the number in all is 0 where the iterable does not know it.
+        what: What the progress callback is told.
+
+    Raises:
+        BadImage, BadBundle: What the session and the iterable raise.
     """
     total = len(samples) if isinstance(samples, Sized) else 0
     scores = []
     for sample in samples:
         scores.append(_score(session, sample))
-        progress("scoring", len(scores), total)
+        progress(what, len(scores), total)
     return scores
 
 

@@ -28,7 +28,7 @@ from edgebrain.targets.probe_host import Survey, refuse_without_room, survey
 from edgebrain.targets.slices import LISTING, Slice, listing
 from edgebrain.targets.ssh_connection import Link
 
-ON_DEVICE = Path(__file__).with_name("on_device.py")
+ON_DEVICE = Path(__file__).with_name("remote_agent.py")
 # OpenCV decodes the slices.
 COMMON = ("numpy", "opencv-python-headless")
 WHOLE = "whole"
