@@ -210,7 +210,9 @@ def anchors(page: Path) -> frozenset[str]:
     """Anchors of the headings of a page, as MkDocs and GitHub make them."""
     text = page.read_text(encoding="utf-8")
     # Included files, as pymdownx.snippets names them.
-    text += "\n".join((ROOT / name).read_text(encoding="utf-8") for name in re.findall(r'^--8<-- "([^":]+)', text, re.M))
+    text += "\n".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in re.findall(r'^--8<-- "([^":]+)', text, re.M)
+    )
     text = FENCE.sub("", text)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     kept = (re.sub(r"[^\w\s-]", "", heading.lower()).strip() for heading in headings)
