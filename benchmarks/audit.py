@@ -29,9 +29,9 @@ sys.path.insert(0, str(HOME))
 
 from edgebrain.auditing.copies import SAME_PICTURE, Pair, groups_of, pairs_of  # noqa: E402
 from edgebrain.auditing.facts import Scan, scan_pictures  # noqa: E402
-from edgebrain.data.groups import joined  # noqa: E402
 from edgebrain.data.readers import open_dataset  # noqa: E402
 from edgebrain.data.sample import Dataset, Record  # noqa: E402
+from edgebrain.duplicates.groups import groups_of_links  # noqa: E402
 from edgebrain.duplicates.matching import COPY, CROPPED, NEAR, find_links  # noqa: E402
 from edgebrain.phantom.generator import builtin_phantoms  # noqa: E402
 from edgebrain.runtime.image import decode  # noqa: E402
@@ -162,7 +162,7 @@ def changed_slice(record: Record, change: Change, rng: np.random.Generator) -> n
 def found_shares(chosen: np.ndarray, count: int, first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Share of planted slices (row count + i is row chosen[i] changed) linked with their source, directly or at all."""
     pairs = set(zip(first.tolist(), second.tolist(), strict=True))
-    groups = joined(count + len(chosen), first, second)
+    groups = groups_of_links(count + len(chosen), first, second)
     direct = [(int(row), count + place) in pairs for place, row in enumerate(chosen)]
     through = [groups[row] == groups[count + place] for place, row in enumerate(chosen)]
     return float(np.mean(direct)), float(np.mean(through))

@@ -22,6 +22,8 @@ GLIBC = "2_36"
 EXTRAS = ("edge", "onnx", "openvino")
 # Needed to convert models, not to run them.
 NOT_ON_A_DEVICE = ("onnx", "sympy")
+# Of the packages that every edgebrain needs, those that the runtime imports.
+ON_EVERY_DEVICE = ("msgspec", "numpy")
 
 
 def main() -> None:
@@ -36,10 +38,10 @@ def main() -> None:
 
 
 def _requirements() -> str:
-    """What the device extras of pyproject.toml ask for, and the package's own numpy range."""
+    """What the device extras of pyproject.toml ask for, and what the runtime itself needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
-    wanted += [line for line in project["dependencies"] if line.startswith("numpy")]
+    wanted += [line for line in project["dependencies"] if _name(line) in ON_EVERY_DEVICE]
     return "\n".join(dict.fromkeys(line for line in wanted if _name(line) not in NOT_ON_A_DEVICE))
 
 

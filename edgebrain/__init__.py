@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from edgebrain.api.prediction import predict as predict
     from edgebrain.api.prediction import watch as watch
     from edgebrain.api.reports import report as report
+    from edgebrain.api.signing import generate_keys as generate_keys
+    from edgebrain.api.signing import seal as seal
+    from edgebrain.api.signing import sign as sign
+    from edgebrain.api.signing import verify as verify
     from edgebrain.api.training import train as train
     from edgebrain.bundle import Bundle as Bundle
     from edgebrain.errors import *  # noqa: F403
@@ -47,13 +51,15 @@ _API = {
     "edgebrain.api.installation": ("diagnose", "recipes"),
     "edgebrain.api.prediction": ("load", "predict", "watch"),
     "edgebrain.api.reports": ("report",),
+    "edgebrain.api.signing": ("generate_keys", "seal", "sign", "verify"),
     "edgebrain.api.training": ("train",),
     "edgebrain.bundle": ("Bundle",),
     "edgebrain.runtime.session": ("Prediction", "Session"),
     "edgebrain.errors": (
-        "AnswersDiffer", "BadBundle", "BadData", "BadImage", "BadKit", "BadRecipe", "BadReport", "BadRun", "BadSuite",
-        "BadTarget", "BrokenLibrary", "BrokenPlugin", "CannotWrite", "CompilerFailed", "EdgebrainError", "GateRefused",
-        "IncompleteImage", "MissingExtra", "NoWheels", "TargetFailed", "UnlikeReports", "WorkerFailed",
+        "AnswersDiffer", "BadBundle", "BadData", "BadImage", "BadKit", "BadRecipe", "BadReport", "BadRun",
+        "BadSignature", "BadSuite", "BadTarget", "BrokenLibrary", "BrokenPlugin", "CannotWrite", "CompilerFailed",
+        "EdgebrainError", "GateRefused", "IncompleteImage", "MissingExtra", "NoWheels", "TargetFailed",
+        "UnlikeReports", "WorkerFailed",
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _API.items() for name in names}

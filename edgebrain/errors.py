@@ -8,6 +8,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── BadData           a data folder, a groups file or a split that cannot be used
     ├── BadRecipe         a recipe with an unknown key or an impossible value
     ├── BadBundle         a bundle whose manifest, hash or schema does not hold
+    ├── BadSignature      a signature or a key that cannot be used, or a signature that does not hold
     ├── BadRun            a run folder that is missing, unfinished or of another recipe
     ├── BadReport         a report file that cannot be read, or does not hold together
     ├── BadSuite          a suite without a margin, with an unknown key or an impossible value
@@ -64,6 +65,10 @@ class BadRecipe(EdgebrainError):
 
 class BadBundle(EdgebrainError):
     """A bundle whose manifest, hash or schema does not hold."""
+
+
+class BadSignature(EdgebrainError):
+    """A signature or a key file that cannot be used, or a signature that does not hold."""
 
 
 class BadRun(EdgebrainError):

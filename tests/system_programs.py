@@ -13,6 +13,8 @@ PACKAGES = {
     "cc": "gcc",
     "dash": "dash",
     "debootstrap": "debootstrap",
+    "minisign": "minisign",
+    "openssl": "openssl",
     "podman": "podman",
     "qemu-x86_64": "qemu-user",
     "runc": "runc",

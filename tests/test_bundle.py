@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebrain.bundle import CLASSES, find_bundles, open_bundle, write_bundle
+from edgebrain.bundle import CLASSES, find_bundles, open_bundle, seal_bundle, write_bundle
+from edgebrain.bundle.manifest import own_hash
 from edgebrain.errors import BadBundle, CannotWrite
 from edgebrain.files import canonical_json
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
@@ -17,6 +18,12 @@ def edit(bundle: Path, **changes: object) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest.update(changes)
     (bundle / "manifest.json").write_text(canonical_json(manifest))
+
+
+def reseal(bundle: Path) -> None:
+    """Give an edited manifest the hash that fits, so that it is refused for what it says."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    edit(bundle, sha256=own_hash(manifest))
 
 
 def test_a_bundle_opens_as_it_was_written(tmp_path: Path) -> None:
@@ -64,11 +71,11 @@ def test_an_unknown_key_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ({"format": "pickle"}, "format pickle"),
-        ({"precision": "int4"}, "precision int4"),
-        ({"outputs": {}}, "lacks or garbles 'mask'"),
+        ({"format": "pickle"}, "format 'pickle' is not known"),
+        ({"precision": "int4"}, "precision = 'int4' is not known"),
+        ({"outputs": {}}, r"key 'outputs\.mask' is missing"),
         ({"postprocess": {"threshold": 0.0, "classes": list(CLASSES)}}, "threshold is 0: every pixel above 0"),
         ({"postprocess": {"threshold": 1.0, "classes": list(CLASSES)}}, "threshold is 1: nothing would be lesion"),
         ({"postprocess": {"threshold": 0.5, "classes": list(CLASSES[1:])}}, r"not \(1, height, width, 1\)"),
@@ -78,10 +85,12 @@ def test_an_unknown_key_is_kept(tmp_path: Path) -> None:
         ({"schema": "one"}, "no schema number"),
     ],
 )
-def test_a_garbled_manifest_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_garbled_manifest_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "one")
     edit(tmp_path / "one", **change)
-    with pytest.raises(BadBundle, match=said):
+    if "parameters" not in change:
+        reseal(tmp_path / "one")
+    with pytest.raises(BadBundle, match=message):
         open_bundle(tmp_path / "one")
 
 
@@ -93,12 +102,30 @@ def test_an_activation_that_the_runtime_does_not_compute_is_refused(role: str, a
         tiny_bundle(tmp_path / "b", precision="int8", outputs=outputs)
 
 
-def test_a_bundle_of_the_first_release_has_no_hash_of_its_own_and_opens(tmp_path: Path) -> None:
-    tiny_bundle(tmp_path / "one")
-    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+def test_a_manifest_without_its_own_hash_is_refused_and_sealed_again(tmp_path: Path) -> None:
+    """Deleting the hash must not switch off what it guards."""
+    path = tiny_bundle(tmp_path / "one").path
+    manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
-    (tmp_path / "one" / "manifest.json").write_text(canonical_json(manifest))
-    assert open_bundle(tmp_path / "one").name == "one"
+    manifest["postprocess"]["threshold"] = 0.4
+    (path / "manifest.json").write_text(canonical_json(manifest))
+    with pytest.raises(BadBundle, match=r"lacks its own hash \(key 'sha256'\)") as refused:
+        open_bundle(path)
+    assert refused.value.hint.endswith(f"edgebrain bundle seal {path}")
+    assert seal_bundle(path).threshold == 0.4
+    assert open_bundle(path).threshold == 0.4
+
+
+def test_sealing_verifies_everything_else_first(tmp_path: Path) -> None:
+    path = tiny_bundle(tmp_path / "one").path
+    (path / "model.tflite").write_bytes(b"another model")
+    before = (path / "manifest.json").read_bytes()
+    with pytest.raises(BadBundle, match="does not match its hash"):
+        seal_bundle(path)
+    edit(path, postprocess={"threshold": 2.0, "classes": list(CLASSES)})
+    with pytest.raises(BadBundle):
+        seal_bundle(path)
+    assert (path / "manifest.json").read_bytes() != before
 
 
 def test_a_folder_that_is_no_bundle_says_what_to_pass(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can be said of each file without understanding the picture, and the pictures at the size that is compared."""
+"""Facts of each file that need no understanding of the picture, and the pictures at the size that is compared."""
 
 from __future__ import annotations
 
@@ -23,19 +23,27 @@ from edgebrain.runtime.opencv import opencv_alone
 from edgebrain.runtime.transform import shrink
 
 THREADS, AHEAD = 2, 64
-# Grey levels up to this are background.
+# Grey levels up to this are background: noise leaves few pixels at exactly 0.
 DARK = 16
-# The border is as wide as this share of the shorter side.
+# Width of the border as a share of the shorter side.
 BORDER = 1 / 32
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """problem: why it cannot be read, or empty. width, height, lesion: pixels. misfit: why it is written in another way
-    than the masks of its data set, or empty.
+    """One mask file.
 
-    darkest_lesion, brightest_rest: the grey levels next to the cut on both sides; 255 and 0 in a clean mask.
-    two_valued: whether the set's masks are 0 and 255, so that other levels say something.
+    Attributes:
+        file: Its path.
+        sha256: Of the file.
+        problem: Why it cannot be read; empty where it can.
+        width: In px.
+        height: In px.
+        lesion: Number of lesion pixels.
+        darkest_lesion: The lowest grey level that is read as lesion; 255 in a clean mask.
+        brightest_rest: The highest grey level that is not; 0 in a clean mask.
+        misfit: Why it is written in another way than the masks of its data set; empty where it fits.
+        two_valued: Whether the set's masks are 0 and 255, so that levels between them are a mistake.
     """
 
     file: str
@@ -54,8 +62,21 @@ class MaskFacts:
 class PictureFacts:
     """One picture that can be read.
 
-    pixels: hash of its size and grey levels. orientation: as in EXIF, 1 is upright. tables: hash of the JPEG
-    quantisation tables, empty for other files. border, mean: grey levels, 0 to 255. dark: share of pixels up to DARK.
+    Attributes:
+        record: The slice.
+        sha256: Of the file.
+        pixels: Hash of its size and grey levels.
+        kind: File type: PNG, JPEG or TIFF.
+        width: In px, as stored.
+        height: In px, as stored.
+        channels: As stored.
+        orientation: As in EXIF, 1 is upright.
+        tables: Hash of the JPEG quantisation tables; empty for other files.
+        size_bytes: Of the file.
+        border: Mean grey level of the border, 0 to 255.
+        mean: Mean grey level, 0 to 255.
+        dark: Share of pixels with grey levels up to DARK, in [0, 1].
+        mask: Its mask; None where there is no file.
     """
 
     record: Record
@@ -78,8 +99,11 @@ class PictureFacts:
 class Scan:
     """The pictures that can be read; row i of every field is the same one.
 
-    images: (N, 128, 128) uint8. masks: (N, 128, 128) uint8, 255 where the whole pixel is lesion, 0 without a mask.
-    unreadable: (record, reason) of the others.
+    Attributes:
+        facts: Of N pictures.
+        images: (N, 128, 128) uint8 grey levels.
+        masks: (N, 128, 128) uint8, share of each pixel that is lesion, 255 is all of it; all 0 without a mask.
+        unreadable: Record and reason of each picture that cannot be read.
     """
 
     facts: tuple[PictureFacts, ...]
@@ -94,7 +118,12 @@ class Scan:
 
 
 def scan_pictures(records: Sequence[Record], progress: Progress = no_progress) -> Scan:
-    """Read every file, by two threads. progress: pictures done and pictures in all."""
+    """Read every file once, with two threads.
+
+    Args:
+        records: The slices.
+        progress: Called with "reading", the pictures done and the pictures in all.
+    """
     images = np.empty((len(records), SIDE, SIDE), dtype=np.uint8)
     masks = np.zeros_like(images)
     facts: list[PictureFacts] = []
@@ -113,16 +142,26 @@ def scan_pictures(records: Sequence[Record], progress: Progress = no_progress) -
 
 
 def quantisation_tables(data: bytes) -> str:
-    """A short hash of the quantisation tables of a JPEG file (ITU-T T.81, B.2.4.1); empty where there are none.
+    """Hash the quantisation tables of a JPEG file (ITU-T T.81, B.2.4.1).
 
-    Encoders, and their quality settings, have tables of their own: the hash tells files of another origin.
+    Encoders and their quality settings have tables of their own, so the hash differs between files of different origin.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        8 hexadecimal digits; empty where there are no tables.
+
+    Example:
+        >>> quantisation_tables(b"no JPEG")
+        ''
     """
     if not data.startswith(b"\xff\xd8"):
         return ""
     tables, at = [], 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         mark, (size,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
-        if mark == 0xDA:  # the scan begins: no table after it matters to what the picture was written with
+        if mark == 0xDA:  # The scan begins: tables after it belong to later scans and differ within one encoder.
             break
         if mark == 0xDB:
             tables.append(data[at + 4 : at + 2 + size])
@@ -134,24 +173,24 @@ _Found = tuple[PictureFacts, np.ndarray, np.ndarray | None]
 
 
 def _read_all(records: Sequence[Record]) -> Iterator[tuple[Record, _Found | str]]:
-    """In the order of the records, a few read ahead, so that memory does not grow with the set."""
+    """The slices in the order of the records; only a few are read ahead, so that memory does not grow with the set."""
     source = iter(records)
     with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
-        waiting = [(record, pool.submit(_look, record)) for record in islice(source, AHEAD)]
+        waiting = [(record, pool.submit(_read_picture, record)) for record in islice(source, AHEAD)]
         while waiting:
             record, future = waiting.pop(0)
             yield record, future.result()
-            waiting += [(following, pool.submit(_look, following)) for following in islice(source, 1)]
+            waiting += [(following, pool.submit(_read_picture, following)) for following in islice(source, 1)]
 
 
-def _look(record: Record) -> _Found | str:
+def _read_picture(record: Record) -> _Found | str:
     try:
         data = read(record.image_path)
         image = decode(data, str(record.image_path))
         header = read_header(data, str(record.image_path))
     except BadImage as problem:
         return problem.message.removeprefix(f"{record.image_path}: ")
-    mask_facts, mask = _look_at_mask(record, image.shape)
+    mask_facts, mask = _read_mask(record, image.shape)
     facts = PictureFacts(
         record=record,
         sha256=sha256_bytes(data),
@@ -172,14 +211,14 @@ def _look(record: Record) -> _Found | str:
 
 
 def _border(image: np.ndarray) -> float:
-    """Mean grey level of the frame around a picture, (H, W) uint8."""
+    """Mean grey level of the border of a picture, (H, W) uint8."""
     wide = max(1, int(min(image.shape) * BORDER))
     inner = image[wide:-wide, wide:-wide]
     return float((int(image.sum()) - int(inner.sum())) / max(1, image.size - inner.size))
 
 
-def _look_at_mask(record: Record, shape: tuple[int, ...]) -> tuple[MaskFacts | None, np.ndarray | None]:
-    """Facts of the mask file, and the soft mask at SIDE; None where it cannot be laid on the picture."""
+def _read_mask(record: Record, shape: tuple[int, ...]) -> tuple[MaskFacts | None, np.ndarray | None]:
+    """Facts of the mask file, and the soft mask at SIDE; None for a mask of another size than its picture, or none."""
     if record.mask_path is None:
         return None, None
     file = str(record.mask_path)

@@ -6,16 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Worst first. leak: a figure on this split is too good. wrong: labels, masks or files contradict each other.
-# shortcut: a class can be told without looking at the picture. note: true, and to be known.
+# Worst first. leak: scores on this split are too good. wrong: labels, masks or files contradict each other.
+# shortcut: a class can be predicted without looking at the picture. note: nothing is wrong, but it should be known.
 LEVELS = ("leak", "wrong", "shortcut", "note")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """key: its name, stable between versions. level: one of LEVELS. count: in `unit`. advice: the way out.
+    """One kind of problem, and everything that has it.
 
-    items: the names concerned, one or two an item. details: what there is to say of each item, may be empty.
+    Attributes:
+        key: Its name in JSON, stable between versions.
+        level: One of LEVELS.
+        title: What was found, for a person.
+        count: How often.
+        unit: What is counted: slices, pairs, files, groups.
+        advice: What to do about it.
+        items: The names concerned, one or two an item.
+        details: A remark on each item; empty where there is none.
     """
 
     key: str
@@ -46,7 +54,19 @@ class Finding:
 def of_slices(
     key: str, level: str, title: str, advice: str, found: Iterable[tuple[str, str]], unit: str = "slices"
 ) -> list[Finding]:
-    """The finding of some single slices or files, given as (name, detail); none where there is nothing."""
+    """Make a finding about single slices or files.
+
+    Args:
+        key: As of `Finding`.
+        level: As of `Finding`.
+        title: As of `Finding`.
+        advice: As of `Finding`.
+        found: Name and detail of each slice or file.
+        unit: As of `Finding`.
+
+    Returns:
+        One finding; none where nothing was found.
+    """
     pairs = sorted(found)
     if not pairs:
         return []
@@ -55,5 +75,5 @@ def of_slices(
 
 
 def worst_first(findings: Sequence[Finding]) -> list[Finding]:
-    """By level, then by count."""
+    """The findings by level, then by count."""
     return sorted(findings, key=lambda finding: (LEVELS.index(finding.level), -finding.count, finding.key))

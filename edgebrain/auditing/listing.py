@@ -1,8 +1,8 @@
 """Which pictures an audit looks at: a data set that edgebrain knows, or any folder of pictures.
 
-A plain folder tells what its names tell: a first folder `train`, `val` or `test` (or Training, Testing, validation) is
-a side; where every picture lies in exactly one more folder, that is its class, in any usual spelling, or its case (a
-patient). Masks are found as the readers find them. What names were taken for stands in the notes.
+In a plain folder only names are known: a first folder `train`, `val` or `test` (or Training, Testing, validation) is a
+side; where every picture lies in exactly one more folder, that is its class, in any usual spelling, or its case (a
+patient). Masks are found as the readers find them. The notes say what names were taken for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebrain.auditing.finding import Finding, of_slices
-from edgebrain.data.groups_csv import GROUPS_CSV, read_groups
+from edgebrain.data.groups import GROUPS_CSV, read_groups
 from edgebrain.data.masks import UNKNOWN, MaskEncoding
 from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
 from edgebrain.data.readers import lone_masks, scan, strays
@@ -30,18 +30,24 @@ SIDES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "val", "valid": "val", "validation": "val",
 }  # fmt: skip
-# More folders than this are hardly classes, unless they are called so.
+# More folders than this are hardly classes, unless they have names of classes.
 MOST_CLASSES = 4
-# How cases are called: patient_7, TCGA_CS_4941_19960909, 100206.
+# Usual names of cases: patient_7, TCGA_CS_4941_19960909, 100206.
 CASE = re.compile(r"^(case|patient|pat|subject|subj|sub|id)[ _-]?\w*\d|\d{3}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """records: sorted by name; `folder` is the side, empty where there is none, and `label` and `plane` may be empty.
+    """The pictures of a folder.
 
-    groups_file: where the groups come from, None where nothing gives them. findings: what the lists themselves told.
-    encoding: how masks are written. notes: what names of folders were taken for.
+    Attributes:
+        root: The folder.
+        kind: Name of the layout.
+        records: Sorted by name. `folder` is the side; side, label, plane and group are empty where they are unknown.
+        groups_file: Where the groups come from; None where no file gives them.
+        findings: What is wrong with names and lists.
+        encoding: How masks are written.
+        notes: What names of folders were taken for.
     """
 
     root: Path
@@ -54,15 +60,21 @@ class Listing:
 
     @property
     def has_groups(self) -> bool:
-        """Whether anybody gave groups: a file, or the layout."""
+        """Whether a file or the layout gives groups."""
         return any(record.group for record in self.records)
 
 
 def list_pictures(path: Path, groups_csv: Path | None = None, split: Path | None = None) -> Listing:
-    """The pictures of a folder. split: a split.json, instead of the sides that the folder tells.
+    """List the pictures of a folder.
 
-    Raises BadData: the folder is missing or holds no picture; a groups file or split cannot be read, or names none
-    of the pictures.
+    Args:
+        path: A data set's folder, or any folder with pictures.
+        groups_csv: A CSV file `name,group`; the folder's own groups.csv where left out.
+        split: A split.json instead of the sides of the layout.
+
+    Raises:
+        BadData: The folder is missing or holds no picture; groups file or split cannot be read, or name none of the
+            pictures.
     """
     found = _known(path) if path.is_dir() and recognised(path) else _plain(path)
     records, findings = found.records, found.findings
@@ -90,7 +102,7 @@ def _known(path: Path) -> Listing:
 
 def _plain(path: Path) -> Listing:
     if not path.is_dir():
-        scan(path)  # says what is wrong with it
+        scan(path)  # Raises, with the reason.
     files = pair_files(path, picture_files(path))
     if not files.pictures:
         raise BadData(f"{path}: holds no picture", f"pass a folder with {', '.join(PICTURES)} files")
@@ -103,11 +115,11 @@ def _plain(path: Path) -> Listing:
 
 
 def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str, ...]]:
-    """The pictures, sorted by name, with class or group where a folder tells it; and what folders were taken for."""
-    places = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
-    meaning = _meaning([tuple(rest) for _, rest in places.values()], files.beside)
+    """The pictures, sorted by name, with class or group where a folder gives it; and what folders were taken for."""
+    folders_of = {picture: _side_and_rest(picture.relative_to(root).parts[:-1]) for picture in files.pictures}
+    meaning = _meaning([tuple(rest) for _, rest in folders_of.values()], files.in_picture_folders)
     records = []
-    for picture, (side, rest) in places.items():
+    for picture, (side, rest) in folders_of.items():
         mask, *others = files.masks.get(picture, (None,))
         label, group = meaning.of(rest)
         records.append(
@@ -127,15 +139,20 @@ def _plain_records(root: Path, files: Pairing) -> tuple[list[Record], tuple[str,
 
 @dataclass(frozen=True)
 class _Meaning:
-    """What the folders between side and picture stand for. classes: the outermost is a class. cases: how many of the
-    innermost name a case. notes: what they were taken for."""
+    """What the folders between side and picture mean.
+
+    Attributes:
+        classes: Whether the outermost is a class.
+        cases: How many of the innermost name a case.
+        notes: What they were taken for.
+    """
 
     classes: bool = False
     cases: int = 0
     notes: tuple[str, ...] = ()
 
     def of(self, folders: Sequence[str]) -> tuple[str, str]:
-        """Class and group of a picture in these folders; empty where they do not tell."""
+        """Class and group of a picture in these folders; empty where they are unknown."""
         return class_of(folders[0]) if self.classes else "", "/".join(folders[len(folders) - self.cases :])
 
 
@@ -168,8 +185,8 @@ def _side_and_rest(folders: tuple[str, ...]) -> tuple[str, list[str]]:
 
 
 def _are_cases(folders: Mapping[str, int], masks_beside: bool) -> bool:
-    """Whether folders are patients: none is called like a class, and their names, their number or the masks beside
-    their pictures say so."""
+    """Whether folders are patients: none has the name of a class, and their names, their number or masks in the same
+    folder as their pictures suggest it."""
     if any(map(is_class, folders)):
         return False
     numbered = sum(any(letter.isdigit() for letter in folder) for folder in folders) > len(folders) / 2
@@ -195,7 +212,7 @@ def _why_lone(path: Path) -> str:
 
 
 def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
-    advice = "name each like its picture, with or without _mask, beside it or in masks/: they are not used"
+    advice = "name each like its picture, with or without _mask, in its folder or in masks/: they are not used now"
     found = [(str(path.relative_to(root)), reason) for path, reason in lone]
     title = "files look like masks and belong to no picture"
     return of_slices("mask-lone", "wrong", title, advice, found, "files")

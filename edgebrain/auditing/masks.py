@@ -1,4 +1,4 @@
-"""Masks that contradict their picture, their label, or the idea of a mask."""
+"""Masks that contradict their picture, their label or each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _unreadable(facts: Sequence[PictureFacts]) -> list[Finding]:
 
 
 def _missing(facts: Sequence[PictureFacts]) -> list[Finding]:
-    # A set in which nobody drew anything is a set for classification; nothing is missing from it.
+    # A set without any mask is made for classification: nothing is missing from it.
     if all(fact.mask is None for fact in facts):
         return []
     tumours = [fact for fact in facts if fact.record.label not in ("", HEALTHY)]
@@ -54,7 +54,7 @@ def _of_another_size(drawn: _Drawn) -> list[Finding]:
 
 
 def _misfits(drawn: _Drawn) -> list[Finding]:
-    """Masks that are written in another way than most: dark ones would read as empty."""
+    """Masks that are written in another way than most; dark ones among them would be read as empty."""
     found = [(fact.record.name, mask.misfit) for fact, mask in drawn if mask.misfit]
     advice = "write all masks of a set in one way, 0 and 255: these are left out"
     return of_slices("mask-dark", "wrong", "masks of another encoding than the set's", advice, found)
@@ -62,11 +62,11 @@ def _misfits(drawn: _Drawn) -> list[Finding]:
 
 def _not_binary(drawn: _Drawn) -> list[Finding]:
     found = [
-        (fact.record.name, f"grey levels {mask.brightest_rest} and {mask.darkest_lesion} next to the cut")
+        (fact.record.name, f"grey levels {mask.brightest_rest} and {mask.darkest_lesion} next to the threshold")
         for fact, mask in drawn
         if mask.two_valued and mask.lesion and (mask.brightest_rest > LOSSY or mask.darkest_lesion < 255 - LOSSY)
     ]
-    advice = f"write 0 and 255 only: what these masks mark depends on where they are cut ({MIDDLE} here)"
+    advice = f"write 0 and 255 only: what these masks mark depends on the threshold ({MIDDLE} here)"
     return of_slices("mask-grey", "wrong", "masks that are not binary", advice, found)
 
 
@@ -89,7 +89,7 @@ def _on_healthy(drawn: _Drawn) -> list[Finding]:
 
 
 def _used_twice(drawn: _Drawn) -> list[Finding]:
-    """The same mask file under pictures that differ. Empty masks are alike by nature."""
+    """The same mask file for pictures that differ. Empty masks are left out, because all of them are equal."""
     by_content: dict[str, list[PictureFacts]] = defaultdict(list)
     for fact, mask in drawn:
         if mask.lesion:

@@ -1,4 +1,4 @@
-"""The audit as a whole: list, read, match, judge. The outcome can be printed, written as JSON, or shown as a page."""
+"""The audit as a whole: list, read, match, evaluate. The result can be printed, written as JSON, or shown as a page."""
 
 from __future__ import annotations
 
@@ -19,26 +19,33 @@ from edgebrain.auditing.listing import Listing, list_pictures
 from edgebrain.auditing.masks import mask_findings
 from edgebrain.auditing.shortcuts import Shortcut, shortcut_findings, shortcuts
 from edgebrain.bundle import CLASSES
-from edgebrain.data.groups_csv import GROUPS_CSV
+from edgebrain.data.groups import GROUPS_CSV
 from edgebrain.duplicates.matching import find_links
 from edgebrain.errors import BadData
 from edgebrain.progress import Progress, no_progress
 
-SCHEMA = 1
+SCHEMA = 2
 TRAIN, TESTS = "train", ("test", "val")
-# Test slices beyond this many are sampled for the copy baselines, whose cost is train times test.
+# More test slices than this are sampled for the copy baselines, because their cost is train times test.
 MOST_TEST = 2000
 COPIED, RELATED, ALONE = "same picture in training", "only its group in training", "nothing in training"
-# Keys of findings about what nobody has seen.
+# Keys of findings about files that could not be read, so that the audit is incomplete.
 UNREADABLE = {"unreadable", "mask-unreadable", "closed"}
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found. scan: the pictures that could be read; pairs, groups: by their rows.
+    """What was found.
 
-    groups: found pairs and given groups together. findings: worst first. baselines: what copying scores on the test
-    side, None without two sides. notes: what could not be judged, and why.
+    Attributes:
+        listing: All pictures of the folder.
+        scan: Those that could be read.
+        pairs: Copies and neighbours among them, by their indices.
+        groups: The group of each of them, found and given ones together.
+        findings: Worst first.
+        shortcuts: How well facts of files predict the class.
+        baselines: The scores of copying on the test side; None without two sides.
+        notes: What could not be examined, and why.
     """
 
     listing: Listing
@@ -100,12 +107,16 @@ class Audit:
 def audit(
     path: Path, groups_csv: Path | None = None, split: Path | None = None, progress: Progress = no_progress
 ) -> Audit:
-    """Look for everything in a data set that would flatter a model.
+    """Find what in a data set would make a model look better than it is.
 
-    groups_csv: else the folder's own groups.csv. split: a split.json, else the folder's sides. progress: what is being
-    done, steps done, steps in all.
+    Args:
+        path: A data set's folder, or any folder with pictures.
+        groups_csv: A CSV file `name,group`; the folder's own groups.csv where left out.
+        split: A split.json instead of the sides of the layout.
+        progress: Called with "reading" or "matching", the steps done and the steps in all.
 
-    Raises BadData: no folder, no picture that can be read, or lists that do not belong to the folder.
+    Raises:
+        BadData: There is no folder, no picture can be read, or lists do not belong to the folder.
     """
     listing = list_pictures(path, groups_csv, split)
     scan = scan_pictures(listing.records, progress)
@@ -118,7 +129,7 @@ def audit(
     links = find_links(scan.images, progress)
     pairs = tuple(pairs_of(scan.facts, links))
     groups = tuple(groups_of(scan.facts, pairs))
-    tellers = shortcuts(scan.facts, groups)
+    found_shortcuts = shortcuts(scan.facts, groups)
     baselines, notes = _baselines(scan, pairs, groups)
     findings = [
         *listing.findings,
@@ -128,18 +139,18 @@ def audit(
         ),
         *copy_findings(scan.facts, pairs),
         *mask_findings(scan.facts),
-        *shortcut_findings(scan.facts, tellers),
+        *shortcut_findings(scan.facts, found_shortcuts),
         *_formats(scan),
     ]  # fmt: skip
     return Audit(
-        listing, scan, pairs, groups, tuple(worst_first(findings)), tuple(tellers), baselines,
-        (*_notes(listing, tellers), *notes),
+        listing, scan, pairs, groups, tuple(worst_first(findings)), tuple(found_shortcuts), baselines,
+        (*_notes(listing, found_shortcuts), *notes),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Slices:
-    """The scan as `leakage` wants it."""
+    """The scan as `leakage.Slices`."""
 
     images: np.ndarray
     masks: np.ndarray
@@ -150,31 +161,31 @@ class _Slices:
 def _baselines(
     scan: Scan, pairs: tuple[Pair, ...], groups: tuple[str, ...]
 ) -> tuple[tuple[CopyFigures, ...] | None, list[str]]:
-    """The copy baselines by what a test slice has in training, and a note where they cannot be had or are sampled."""
+    """The copy baselines by what a test slice has in training, and a note where they are impossible or sampled."""
     sides = np.array([fact.record.folder for fact in scan.facts])
     side = next((side for side in TESTS if (sides == side).any()), "")
     train, test = np.flatnonzero(sides == TRAIN), np.flatnonzero(sides == side)
     if not side or not len(train):
-        return None, ["no train and test side: what a leak is worth was not measured (pass --split)"]
+        return None, ["no train and test side: the scores of copying were not measured (pass --split)"]
     notes = []
     if len(test) > MOST_TEST:
         notes.append(f"copy baselines on {MOST_TEST} of {len(test)} {side} slices, drawn with seed 0")
         test = np.sort(np.random.default_rng(0).choice(test, MOST_TEST, replace=False))
-    labels = _numbered([fact.record.label for fact in scan.facts])
+    labels = _label_indices([fact.record.label for fact in scan.facts])
     slices = _Slices(scan.images, scan.masks, labels, groups)
     same = groups_of(scan.facts, [pair for pair in pairs if pair.kind in SAME_PICTURE], given=False)
-    copied, related = (_met(keys, train, test) for keys in (same, groups))
+    copied, related = (_in_training(keys, train, test) for keys in (same, groups))
     parts = {COPIED: copied, RELATED: related & ~copied, ALONE: ~related}
     return tuple(figures_by_part(slices, train, test, parts)), notes
 
 
-def _numbered(labels: list[str]) -> np.ndarray:
-    """Places in CLASSES, of other classes behind them; -1 where there is none."""
+def _label_indices(labels: list[str]) -> np.ndarray:
+    """Positions in CLASSES, other classes after them: (n,) int64; -1 for a slice without label."""
     names = [*CLASSES, *sorted(set(labels) - {"", *CLASSES})]
     return np.array([names.index(label) if label else -1 for label in labels], dtype=np.int64)
 
 
-def _met(keys: list[str] | tuple[str, ...], train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def _in_training(keys: list[str] | tuple[str, ...], train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Which test slices share their key with a training slice, (len(test),) bool."""
     known = {keys[row] for row in train}
     return np.array([keys[row] in known for row in test], dtype=bool)
@@ -190,7 +201,7 @@ def _formats(scan: Scan) -> list[Finding]:
     )
 
 
-def _notes(listing: Listing, tellers: list[Shortcut]) -> list[str]:
+def _notes(listing: Listing, found_shortcuts: list[Shortcut]) -> list[str]:
     notes = list(listing.notes)
     if listing.encoding.seen:
         notes.append(listing.encoding.describe())
@@ -201,9 +212,9 @@ def _notes(listing: Listing, tellers: list[Shortcut]) -> list[str]:
         notes.append("groups: from the pictures alone; neighbouring slices that differ much are not found")
     labels = {record.label for record in listing.records} - {""}
     if not labels:
-        notes.append("no classes: labels and shortcuts were not looked at")
+        notes.append("no classes: labels and shortcuts were not examined")
     elif len(labels) == 1:
-        notes.append(f"all slices are {labels.pop()}: there is no shortcut to look for, and nothing to classify")
-    elif not tellers:
+        notes.append(f"all slices are {labels.pop()}: there are no shortcuts, and nothing to classify")
+    elif not found_shortcuts:
         notes.append("too few groups for five folds: shortcuts were not looked for")
     return notes

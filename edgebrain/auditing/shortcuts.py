@@ -1,8 +1,8 @@
-"""Classes that can be told without looking at the picture: by size, encoding, orientation tag, or a bright border.
+"""Classes that can be predicted without looking at the picture: from size, encoding, orientation tag, bright borders.
 
-A naive Bayes classifier on such facts, cut into bins, is trained and judged in five folds; a group is never in two of
-them. What it scores above the most frequent class is what a model could learn instead of anatomy. It sees each fact by
-itself, so that a cleverer classifier may find more: a lower bound.
+A naive Bayes classifier on such facts of a file, divided into bins, is trained and scored in five folds; a group is
+never in two of them. Its accuracy above the most frequent class is what a model could learn instead of anatomy. It
+takes facts as independent, and a better classifier may find more: this is a lower bound.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from edgebrain.bundle import HEALTHY
 from edgebrain.files import sha256_bytes
 
 FOLDS, BINS = 5, 16
-EVERYTHING = "all of them"
+ALL_FACTS = "all of them"
 # A shortcut is reported from this much accuracy above the most frequent class, if it is also three standard errors.
 MARGIN, STANDARD_ERRORS = 0.05, 3.0
-# A value gives its class away where this share of at least this many slices has it.
+# A value stands for one class where this share of the slices that have it, and at least this many, are of the class.
 PURE, SEEN = 0.99, 20
 
 NAMED: dict[str, Callable[[PictureFacts], str]] = {
@@ -42,10 +42,15 @@ MEASURED: dict[str, Callable[[PictureFacts], float]] = {
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What one fact tells of the class, over all slices with a label, each judged by folds without its group.
+    """How well one fact predicts the class, over all slices with a label.
 
-    accuracy, majority: share of right classes, and the most frequent class's share. tumour_accuracy, tumour_majority:
-    the same for tumour or healthy; None where the set has only one of them.
+    Attributes:
+        fact: Name of the fact.
+        accuracy: Share of slices whose class is predicted, in folds without their own group.
+        majority: Share of the most frequent class, which is what guessing would score.
+        standard_error: Of the accuracy, over groups.
+        tumour_accuracy: The accuracy for tumour or healthy; None where the set has only one of them.
+        tumour_majority: The share of the more frequent one of these two.
     """
 
     fact: str
@@ -56,56 +61,64 @@ class Shortcut:
     tumour_majority: float | None
 
     @property
-    def tells(self) -> bool:
-        """Whether the fact gives classes away."""
+    def is_shortcut(self) -> bool:
+        """Whether the fact predicts classes clearly better than guessing does."""
         above = self.accuracy - self.majority
         return above > MARGIN and above > STANDARD_ERRORS * self.standard_error
 
     def as_json(self) -> dict[str, Any]:
         """The figures as JSON object."""
-        return {**vars(self), "tells": self.tells}
+        return {**vars(self), "is_shortcut": self.is_shortcut}
 
 
 def shortcuts(facts: Sequence[PictureFacts], groups: Sequence[str]) -> list[Shortcut]:
-    """What each fact tells, best first; none where the labels are of one class, or fewer groups than folds."""
+    """Measure how well each fact of a file predicts the class.
+
+    Args:
+        facts: Of the pictures.
+        groups: The group of each picture.
+
+    Returns:
+        One entry a fact, the most accurate first; none where all labels are one class, or groups are fewer than folds.
+    """
     rows = [row for row, fact in enumerate(facts) if fact.record.label]
     labels, classes = _codes([facts[row].record.label for row in rows])
     folds = _folds([groups[row] for row in rows])
     if len(classes) < 2 or len(set(folds.tolist())) < FOLDS:
         return []
     chosen = [facts[row] for row in rows]
-    columns = {name: _codes([tell(fact) for fact in chosen])[0] for name, tell in NAMED.items()}
-    columns |= {name: _bins(np.array([tell(fact) for fact in chosen])) for name, tell in MEASURED.items()}
+    columns = {name: _codes([fact_of(file) for file in chosen])[0] for name, fact_of in NAMED.items()}
+    columns |= {name: _bins(np.array([fact_of(file) for file in chosen])) for name, fact_of in MEASURED.items()}
     sets = {name: column[:, np.newaxis] for name, column in columns.items()}
-    sets[EVERYTHING] = np.stack(list(columns.values()), axis=1)
+    sets[ALL_FACTS] = np.stack(list(columns.values()), axis=1)
     found = [
-        _judged(name, codes, labels, folds, classes, len({groups[row] for row in rows})) for name, codes in sets.items()
+        _scored(name, codes, labels, folds, classes, len({groups[row] for row in rows})) for name, codes in sets.items()
     ]
     return sorted(found, key=lambda shortcut: -shortcut.accuracy)
 
 
 def shortcut_findings(facts: Sequence[PictureFacts], found: Sequence[Shortcut]) -> list[Finding]:
-    """The facts that give classes away, and the values of them that belong to one class alone."""
-    telling = [shortcut for shortcut in found if shortcut.tells]
+    """The facts that predict classes, and the values of facts that only one class has."""
+    predicting = [shortcut for shortcut in found if shortcut.is_shortcut]
     findings = []
-    if telling:
+    if predicting:
         advice = "re-encode all slices alike (one size, one channel, one quality) before you train"
-        items = tuple((shortcut.fact,) for shortcut in telling)
-        details = tuple(f"accuracy {s.accuracy:.3f}, most frequent class {s.majority:.3f}" for s in telling)
-        title = "facts that tell the class without the picture"
-        findings.append(Finding("shortcut", "shortcut", title, len(telling), "facts", advice, items, details))
-    return findings + _give_aways(facts)
+        items = tuple((shortcut.fact,) for shortcut in predicting)
+        details = tuple(f"accuracy {s.accuracy:.3f}, most frequent class {s.majority:.3f}" for s in predicting)
+        title = "facts that predict the class without the picture"
+        findings.append(Finding("shortcut", "shortcut", title, len(predicting), "facts", advice, items, details))
+    return findings + _values_of_one_class(facts)
 
 
-def _give_aways(facts: Sequence[PictureFacts]) -> list[Finding]:
-    """Values that only one class has, though it is not the class of nearly all slices."""
+def _values_of_one_class(facts: Sequence[PictureFacts]) -> list[Finding]:
+    """Values that only one class has, unless nearly all slices are of that class anyway."""
     labels = Counter(fact.record.label for fact in facts if fact.record.label)
     items, details = [], []
-    for name, tell in NAMED.items():
+    for name, fact_of in NAMED.items():
         seen: dict[str, Counter[str]] = defaultdict(Counter)
         for fact in facts:
             if fact.record.label:
-                seen[tell(fact)][fact.record.label] += 1
+                seen[fact_of(fact)][fact.record.label] += 1
         for value, mine in sorted(seen.items(), key=lambda item: (-item[1].total(), item[0])):
             label, times = mine.most_common(1)[0]
             common = labels[label] >= PURE * labels.total()
@@ -122,8 +135,8 @@ def _give_aways(facts: Sequence[PictureFacts]) -> list[Finding]:
 def _codes(values: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Values as numbers, (n,) int64, and what the numbers mean."""
     names = sorted(set(values))
-    place = {name: number for number, name in enumerate(names)}
-    return np.array([place[value] for value in values], dtype=np.int64), names
+    number = {name: index for index, name in enumerate(names)}
+    return np.array([number[value] for value in values], dtype=np.int64), names
 
 
 def _bins(values: np.ndarray) -> np.ndarray:
@@ -136,11 +149,11 @@ def _bins(values: np.ndarray) -> np.ndarray:
 def _folds(groups: Sequence[str]) -> np.ndarray:
     """The fold of each slice, (n,) int64: groups in the order of a hash, dealt in turn; the same on every machine."""
     order = sorted(set(groups), key=lambda group: sha256_bytes(group.encode()))
-    fold = {group: place % FOLDS for place, group in enumerate(order)}
+    fold = {group: index % FOLDS for index, group in enumerate(order)}
     return np.array([fold[group] for group in groups], dtype=np.int64)
 
 
-def _judged(
+def _scored(
     name: str, codes: np.ndarray, labels: np.ndarray, folds: np.ndarray, classes: Sequence[str], groups: int
 ) -> Shortcut:
     guesses = np.empty_like(labels)
@@ -149,27 +162,34 @@ def _judged(
         guesses[out] = _naive_bayes(codes[~out], labels[~out], codes[out], len(classes))
     accuracy = float((guesses == labels).mean())
     majority = float(np.bincount(labels).max() / len(labels))
-    # Slices of one group rise and fall together: the groups are what was sampled.
+    # Slices of one group are right or wrong together, so the groups are what was sampled.
     error = float(np.sqrt(accuracy * (1 - accuracy) / groups))
-    sick = None
+    binary = None
     if HEALTHY in classes and len(classes) > 1:
         healthy = list(classes).index(HEALTHY)
         share = float((labels == healthy).mean())
-        sick = float(((guesses == healthy) == (labels == healthy)).mean()), max(share, 1 - share)
-    return Shortcut(name, accuracy, majority, error, *(sick or (None, None)))
+        binary = float(((guesses == healthy) == (labels == healthy)).mean()), max(share, 1 - share)
+    return Shortcut(name, accuracy, majority, error, *(binary or (None, None)))
 
 
-def _naive_bayes(codes: np.ndarray, labels: np.ndarray, asked: np.ndarray, classes: int) -> np.ndarray:
-    """The likeliest class of each row asked, facts taken as independent, counts with one added (Laplace).
+def _naive_bayes(codes: np.ndarray, labels: np.ndarray, queries: np.ndarray, classes: int) -> np.ndarray:
+    """The most likely class of each query, with facts taken as independent and counts smoothed by one (Laplace).
 
-    Args: codes: (n, facts) int64. labels: (n,) int64. asked: (m, facts) int64. Returns: (m,) int64.
+    Args:
+        codes: (n, facts) int64, values of the training slices as numbers.
+        labels: (n,) int64, their classes.
+        queries: (m, facts) int64.
+        classes: Number of classes.
+
+    Returns:
+        (m,) int64 classes.
     """
     known = np.bincount(labels, minlength=classes).astype(np.float64)
-    score = np.tile(np.log(known + 1.0), (len(asked), 1))
+    score = np.tile(np.log(known + 1.0), (len(queries), 1))
     for column in range(codes.shape[1]):
-        values = int(max(codes[:, column].max(initial=0), asked[:, column].max(initial=0))) + 1
+        values = int(max(codes[:, column].max(initial=0), queries[:, column].max(initial=0))) + 1
         counts = np.zeros((values, classes))
         np.add.at(counts, (codes[:, column], labels), 1.0)
-        score += np.log((counts + 1.0) / (known + values))[asked[:, column]]
+        score += np.log((counts + 1.0) / (known + values))[queries[:, column]]
     best: np.ndarray = score.argmax(axis=1)
     return best

@@ -27,11 +27,12 @@ COMMANDS = {
     "report": "Write one HTML page about a bench; also JSON, Markdown, JUnit.",
     "predict": "Predict mask and class of pictures, offline.",
     "deploy": "Make an offline kit of a bundle, or check and compile it for a Coral.",
+    "bundle": "Seal, sign and verify bundles.",
     "data": "Summarise or audit a data set, or write phantoms.",
     "recipes": "List the shipped recipes, or copy one to edit.",
     "doctor": "List what is installed, what is missing and which targets run here.",
 }
-GROUPS = ("data", "recipes")
+GROUPS = ("bundle", "data", "recipes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,12 +21,12 @@ WIDTH, EXAMPLES = 80, 3
 def print_audit(found: Audit) -> None:
     """Print an audit on stdout."""
     screen = Console(width=WIDTH, highlight=False, markup=False)
-    for line in _head(found):
+    for line in _overview(found):
         screen.print(line)
     if found.findings:
         screen.print(_findings(found.findings))
         for line in _examples(found.findings):
-            # Names are not broken, so that they can be copied.
+            # Names are never wrapped, so that they can be copied.
             screen.print(line, soft_wrap=True)
         screen.print()
     else:
@@ -39,7 +39,7 @@ def print_audit(found: Audit) -> None:
         screen.print(f"note: {line}")
 
 
-def _head(found: Audit) -> list[str]:
+def _overview(found: Audit) -> list[str]:
     sides = ", ".join(f"{side} {count}" for side, count in found.sides.items()) or "none"
     return [
         f"{found.listing.root}: {len(found.listing.records)} slices, laid out as {found.listing.kind}",
@@ -55,7 +55,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
 
 
 def _examples(findings: Sequence[Finding]) -> Iterator[str]:
-    """Up to three examples of each finding; an advice is given once, where it is first due."""
+    """Up to three examples of each finding; advice that several share is printed once."""
     given: set[str] = set()
     for finding in findings:
         yield f"{finding.title}: {finding.count} {finding.unit}"
@@ -82,23 +82,25 @@ def _example(names: Sequence[str], detail: str) -> list[str]:
 
 def _baselines(figures: Sequence[CopyFigures]) -> Table:
     heads = ("test slices", "n", "1-NN acc.", "with mask", "copied Dice")
-    table = _table("What copying the nearest training slice scores here", heads, right=(1, 2, 3, 4))
+    table = _table("Scores of copying the nearest training slice", heads, right=(1, 2, 3, 4))
     for one in figures:
         table.add_row(one.part, str(one.slices), score(one.accuracy), str(one.masks), score(one.dice))
     return table
 
 
 def _shortcuts(found: Sequence[Shortcut]) -> Table:
-    heads = ("told from", "accuracy", "majority", "tumour?", "majority", "")
-    table = _table("Classes told without the picture (5 folds by group)", heads, right=(1, 2, 3, 4))
+    heads = ("predicted from", "accuracy", "majority", "tumour?", "majority", "")
+    table = _table("Classes predicted without the picture (5 folds by group)", heads, right=(1, 2, 3, 4))
     for one in found:
-        sick = (score(one.tumour_accuracy), score(one.tumour_majority))
-        table.add_row(one.fact, score(one.accuracy), score(one.majority), *sick, "shortcut" if one.tells else UNKNOWN)
+        binary = (score(one.tumour_accuracy), score(one.tumour_majority))
+        table.add_row(
+            one.fact, score(one.accuracy), score(one.majority), *binary, "shortcut" if one.is_shortcut else UNKNOWN
+        )
     return table
 
 
 def _table(title: str, heads: Sequence[str], right: Sequence[int]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place in right else "left", overflow="fold")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="right" if index in right else "left", overflow="fold")
     return table

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgebrain.bundle import CLASSES
-from edgebrain.data.calibration_list import AGAIN, check_calibrated
+from edgebrain.data.calibration_list import QUANTIZE_AGAIN, check_calibrated
 from edgebrain.data.pack import Pack
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
@@ -121,7 +121,7 @@ def check_calibration(calibration: Calibration, pack: Pack, split: Split) -> Non
             "calibration: the images are random noise (neighbouring pixels correlate by "
             # Adding zero turns a minus zero into zero.
             f"{round(correlation, 2) + 0.0:.2f}, in slices by {usual:.2f}): its scales fit no slice",
-            AGAIN,
+            QUANTIZE_AGAIN,
         )
     labels = {name: CLASSES[label] for name, label in zip(pack.names, pack.labels, strict=True)}
     listed = list(zip(calibration.names, calibration.sha256s, strict=True))

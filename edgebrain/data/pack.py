@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edgebrain.cache import cache_folder
-from edgebrain.data.groups import SIDE as GROUPS_SIDE
-from edgebrain.data.groups import groups_from_images
 from edgebrain.data.sample import Dataset, Record
+from edgebrain.duplicates.groups import groups_from_images
+from edgebrain.duplicates.similarity import SIDE as GROUPS_SIDE
 from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_json, whole_folder, write_json
 from edgebrain.progress import Progress, no_progress
@@ -39,11 +39,19 @@ PACK_FILE, GROUPS_FILE = "pack.json", "groups.json"
 
 @dataclass(frozen=True)
 class Pack:
-    """Slices ready for batches; row i of every field is the same slice. Rows are sorted by name.
+    """Slices ready for batches; row i of every field is the same slice, sorted by name.
 
-    images: (N, side, side) uint8. masks: (N, side, side) uint8 soft, 255 where the whole pixel is lesion.
-    labels: (N,) int64, positions in bundle.CLASSES. sha256s: of the image files' bytes. sha256: of the whole data
-    (names, image and mask bytes). rejected: (name, reason) of each slice that could not be used.
+    Attributes:
+        names: Of the N slices.
+        images: (N, side, side) uint8 grey levels.
+        masks: (N, side, side) uint8, share of each pixel's area that is lesion, 255 is all of it.
+        labels: (N,) int64, positions in bundle.CLASSES.
+        planes: axial, coronal or sagittal.
+        groups: Slices of one group are never on two sides of a split.
+        folders: The side that the data set's maker put each slice on, or empty.
+        sha256s: Of the image files.
+        sha256: Of all names, image files and mask files.
+        rejected: Name and reason of each slice that cannot be used.
     """
 
     names: tuple[str, ...]
@@ -58,7 +66,17 @@ class Pack:
     rejected: tuple[tuple[str, str], ...] = ()
 
     def index(self, names: Sequence[str]) -> np.ndarray:
-        """Rows of these names, (len(names),) int64. Raises BadData: a name that is not in the pack."""
+        """Find slices by name.
+
+        Args:
+            names: n names.
+
+        Returns:
+            (n,) int64, the row of each.
+
+        Raises:
+            BadData: A name is not in the pack.
+        """
         lost = [name for name in names if name not in self._rows]
         if lost:
             raise BadData(
@@ -85,12 +103,19 @@ class _Slice:
 
 
 def open_pack(dataset: Dataset, side: int = 128, progress: Progress = no_progress) -> Pack:
-    """The pack of a data set: the one on disk, or a new one.
+    """Open the pack of a data set; where there is none in the cache, decode the data set first.
 
-    A slice that `Record.load` refuses is left out and named in `rejected`. side: pixels. progress: called with slices
-    done and slices in all. Groups that the data set does not give are computed from the images.
+    A slice that `Record.load` refuses is left out and named in `rejected`. Groups that the data set does not give are
+    computed from the images.
 
-    Raises BadData: no slice can be used. CannotWrite: the cache folder refuses.
+    Args:
+        dataset: The data set.
+        side: Height and width of the pack's images in px.
+        progress: Called with "reading slices", the slices done and the slices in all.
+
+    Raises:
+        BadData: No slice can be used.
+        CannotWrite: The cache folder refuses.
     """
     folder = cache_folder() / f"pack-v{VERSION}-{_key(dataset, side)}"
     found = _open(folder, side)
@@ -133,7 +158,7 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError:
-        # A file that cannot be looked at is rejected by name later, not here.
+        # Decoding rejects such a file by name; here it only has to make another key than a readable one.
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
@@ -170,7 +195,7 @@ def _write(part: Path, dataset: Dataset, side: int, progress: Progress) -> None:
             if one.image is None or one.mask is None:
                 rejected.append((one.record.name, one.reason))
             else:
-                # Written, not stored through a memory map: a full disk is then an error and not a bus fault.
+                # Not through a memory map: there a full disk is a bus fault that ends the process, here an error.
                 images.write(one.image.tobytes())
                 masks.write(one.mask.tobytes())
                 kept.append(_Slice(one.record, None, None, one.image_sha256, one.mask_sha256))
@@ -182,7 +207,7 @@ def _write(part: Path, dataset: Dataset, side: int, progress: Progress) -> None:
 
 
 def _write_header(stream: BinaryIO, count: int, side: int) -> None:
-    """NumPy pads the header so that the first axis can grow: the final count has the room of the first."""
+    """Write a .npy header. NumPy pads it so that a smaller final count fits in the place of the first one."""
     shape = {"descr": "|u1", "fortran_order": False, "shape": (count, side, side)}
     np.lib.format.write_array_header_1_0(stream, shape)
 
@@ -201,9 +226,9 @@ def _content(kept: Sequence[_Slice], rejected: Sequence[tuple[str, str]]) -> dic
 
 
 def _slices(records: Sequence[Record], side: int) -> Iterator[_Slice]:
-    """The slices in the order of the records, read by two threads (OpenCV decodes outside Python's lock).
+    """The slices in the order of the records, read by two threads, because OpenCV decodes outside Python's lock.
 
-    A few are read ahead, so that memory does not grow with the set.
+    Only a few are read ahead, so that memory does not grow with the set.
     """
     source = iter(records)
     with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:

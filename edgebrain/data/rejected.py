@@ -1,4 +1,4 @@
-"""Slices that cannot be used: found with one reading, told in one sentence, and refused where they are too many."""
+"""Slices that cannot be used: found by reading all of them, reported in a sentence, refused where they are many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebrain.errors import BadData, BadImage
 from edgebrain.runtime.opencv import opencv_alone
 
 THREADS = 2
-# Beyond this share of masks that cannot be used, what is left is another data set.
+# If more masks than this share cannot be used, training on the rest would be training on another data set.
 MOST_LOST = 0.1
 # Name and reason of each slice that is left out.
 Rejected = Sequence[tuple[str, str]]
@@ -35,9 +35,16 @@ def left_out(rejected: Rejected, slices: int, root: Path) -> str | None:
 
 
 def refuse_losses(records: Sequence[Record], rejected: Rejected, root: Path, allowed: bool = False) -> None:
-    """Raises BadData: every slice of a class is left out, or more than a tenth of those that have or need a mask.
+    """Refuse a data set of which too much is left out.
 
-    allowed: go on all the same.
+    Args:
+        records: All slices.
+        rejected: Name and reason of those that cannot be used.
+        root: The data set's folder, for the message.
+        allowed: Go on all the same.
+
+    Raises:
+        BadData: Every slice of a class is left out, or more than a tenth of the slices that have or need a mask.
     """
     names = {name for name, _ in rejected}
     if allowed or not names:
@@ -46,7 +53,7 @@ def refuse_losses(records: Sequence[Record], rejected: Rejected, root: Path, all
     if lost:
         raise BadData(
             f"{root}: {lost}; the first: {rejected[0][1]}",
-            f"mend what `edgebrain data summary {root}` names, or pass --allow-rejected to go on with "
+            f"correct what `edgebrain data summary {root}` names, or pass --allow-rejected to go on with "
             f"{len(records) - len(names)} of {len(records)} slices",
         )
 

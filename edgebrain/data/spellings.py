@@ -1,6 +1,6 @@
 """Names that people give to the same thing: classes, and files and folders that hold masks.
 
-The one table of them; readers and the audit look names up here. Case, spaces, hyphens and underscores do not count.
+Readers and the audit look names up here. Case, spaces, hyphens and underscores do not count.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ MASK_FOLDERS = frozenset({
     "seg", "segs", "segmentation", "segmentations", "label", "labels", "annotation", "annotations", "annot", "gt",
     "groundtruth", "roi", "rois",
 })  # fmt: skip
-# These make a mask folder of any name that they stand in, such as train_masks.
+# A folder with one of these words in its name holds masks, such as train_masks.
 MASK_WORDS = frozenset({"mask", "masks"})
 IMAGE_WORDS = frozenset({"image", "images"})
 _MARK = (
     r"(?:(?:tumou?r|lesion)[ _.-]?)?(?:masks?|seg|segm|segmentation|labels?|lbl|gt|ground[ _-]?truth|annotation|annot)"
 )
-_BEHIND = re.compile(rf"^(?P<base>.+?)[ _.-]+{_MARK}(?:[ _.-]?\d{{1,2}})?$", re.IGNORECASE)
-_BEFORE = re.compile(rf"^{_MARK}[ _.-]+(?P<base>.+)$", re.IGNORECASE)
+_MARK_LAST = re.compile(rf"^(?P<base>.+?)[ _.-]+{_MARK}(?:[ _.-]?\d{{1,2}})?$", re.IGNORECASE)
+_MARK_FIRST = re.compile(rf"^{_MARK}[ _.-]+(?P<base>.+)$", re.IGNORECASE)
 
 
 def class_of(name: str) -> str:
-    """The class that a folder's name means: one of CLASSES, or the name as it is where none is meant.
+    """The class that a folder's name means: one of CLASSES, or the name as it is where it means none.
 
-    Example: `notumor`, `no-tumour` and `Healthy` are `no_tumor`; `Glioma_Tumor` is `glioma`; `oedema` stays.
+    Example:
+        >>> [class_of(name) for name in ("no-tumour", "Healthy", "Glioma_Tumor", "oedema")]
+        ['no_tumor', 'no_tumor', 'glioma', 'oedema']
     """
     plain = re.sub(r"[^a-z0-9]", "", name.lower()).replace("tumour", "tumor")
     if {plain, plain.removesuffix("s")} & HEALTHY_NAMES:
@@ -48,20 +50,35 @@ def class_of(name: str) -> str:
 
 
 def is_class(name: str) -> bool:
-    """Whether a folder's name means one of CLASSES."""
+    """Whether a folder's name means one of CLASSES.
+
+    Example:
+        >>> is_class("meningioma_tumor"), is_class("2024")
+        (True, False)
+    """
     return class_of(name) in CLASSES
 
 
 @cache
 def is_mask_folder(name: str) -> bool:
-    """Whether a folder of this name holds masks: `masks`, `labels`, `train_masks`."""
+    """Whether a folder of this name holds masks.
+
+    Example:
+        >>> is_mask_folder("train_masks"), is_mask_folder("train")
+        (True, False)
+    """
     words = _words(name)
     return "".join(words) in MASK_FOLDERS or bool(MASK_WORDS & set(words))
 
 
 @cache
 def without_kind(name: str) -> str:
-    """A folder's name without what says that it holds pictures or masks: `train` of `train_masks`, none of `images`."""
+    """A folder's name without the words that say that it holds pictures or masks.
+
+    Example:
+        >>> without_kind("train_masks"), without_kind("images")
+        ('train', '')
+    """
     words = _words(name)
     if "".join(words) in IMAGE_FOLDERS | MASK_FOLDERS:
         return ""
@@ -70,8 +87,13 @@ def without_kind(name: str) -> str:
 
 
 def mask_base(stem: str) -> str | None:
-    """The stem of the picture that a file named like a mask belongs to, or None: `17_mask` and `mask_17` give `17`."""
-    found = _BEHIND.match(stem) or _BEFORE.match(stem)
+    """The stem of the picture that a file named like a mask belongs to; None for other names.
+
+    Example:
+        >>> mask_base("17_mask"), mask_base("mask_17"), mask_base("17")
+        ('17', '17', None)
+    """
+    found = _MARK_LAST.match(stem) or _MARK_FIRST.match(stem)
     return found["base"] if found else None
 
 

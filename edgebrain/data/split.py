@@ -1,6 +1,6 @@
-"""Which slice is on which side: whole groups are dealt to train, val and test, stratified by class and plane.
+"""Which slice is on which side: whole groups are assigned to train, val and test, stratified by class and plane.
 
-The deal depends on names, labels, planes, groups and seed only: not on the order of the slices, the names of the
+The split depends on names, labels, planes, groups and seed only: not on the order of the slices, the names of the
 groups, the machine or a library's random numbers.
 """
 
@@ -21,7 +21,15 @@ Stratum = tuple[str, str]
 
 @dataclass(frozen=True)
 class Split:
-    """Names on each side, sorted. groups: name -> group. A group is never on two sides."""
+    """The slices on each side.
+
+    Attributes:
+        train: Names, sorted.
+        val: Names, sorted.
+        test: Names, sorted.
+        groups: Name -> group. A group is never on two sides.
+        seed: That the split was made with.
+    """
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -35,15 +43,22 @@ class Split:
         return sha256_json(self._content())
 
     def names_of(self, side: str) -> tuple[str, ...]:
-        """The names on a side: train, val, test, or all. Raises BadData: another side."""
+        """The names on a side.
+
+        Args:
+            side: train, val, test or all.
+
+        Raises:
+            BadData: There is no such side.
+        """
         if side == "all":
             return tuple(sorted(self.train + self.val + self.test))
         if side not in SIDES:
-            raise BadData(f"{side!r} is no side of a split", f"use one of {', '.join(SIDES)}, all")
+            raise BadData(f"{side!r} is not a side of a split", f"use one of {', '.join(SIDES)}, all")
         return tuple(getattr(self, side))
 
     def side(self, name: str) -> str:
-        """The side a slice is on. Raises BadData: a name that was not split."""
+        """The side that a slice is on. Raises BadData: the name is on no side."""
         for side in SIDES:
             if name in self.names_of(side):
                 return side
@@ -55,7 +70,11 @@ class Split:
 
     @classmethod
     def read(cls, path: Path) -> Split:
-        """Read a split. Raises BadData: unreadable, malformed, changed since it was written, or leaking."""
+        """Read a split.
+
+        Raises:
+            BadData: It cannot be read, is malformed, was changed since it was written, or has a group on two sides.
+        """
         again = "copy it again from the run that it belongs to"
         content = read_json(path, BadData, again)
         try:
@@ -64,7 +83,7 @@ class Split:
             split = cls(**sides, groups=groups, seed=int(content["seed"]))
             stored = content["sha256"]
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise BadData(f"{path}: is not a split (lacks or garbles {problem})", again) from problem
+            raise BadData(f"{path}: is not a split ({problem} is missing or malformed)", again) from problem
         if stored != split.sha256:
             raise BadData(f"{path}: does not match its own hash", again)
         split._refuse_leak(path)
@@ -72,15 +91,15 @@ class Split:
 
     def _refuse_leak(self, path: Path) -> None:
         """Raises BadData: a slice or a group on two sides."""
-        homes: dict[str, tuple[str, str]] = {}
+        first_seen: dict[str, tuple[str, str]] = {}
         for side in SIDES:
             for name in self.names_of(side):
                 group = self.groups.get(name, name)
-                other, first = homes.setdefault(group, (side, name))
+                other, first = first_seen.setdefault(group, (side, name))
                 if other != side:
                     raise BadData(
                         f"{path}: leaks: group {group} is on two sides ({first}: {other}, {name}: {side})",
-                        "split again by group and train again: what was learnt on one side cannot judge the other",
+                        "split again by group and train again: a model cannot be tested on groups it was trained on",
                     )
 
     def _content(self) -> dict[str, Any]:
@@ -96,15 +115,28 @@ def make_split(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
 ) -> Split:
-    """Deal whole groups to train, val and test.
+    """Assign whole groups to train, val and test.
 
-    Args: names (unique), labels, planes, groups: one entry a slice. fractions: shares of the slices, in the order of
-    SIDES, each above 0, sum 1.
-    A group that mixes classes or planes counts for its majority. Shares are met per class and plane as nearly as
-    whole groups allow; every class reaches every side.
+    A group with several classes or planes counts as its most frequent one. In each class and plane the fractions are
+    met as nearly as whole groups allow, and every class is on every side.
 
-    Raises BadData: a name twice, a slice without group, too few groups for three sides, or a class whose groups are too
-    few to stand on every side.
+    Args:
+        names: Of the slices, unique.
+        labels: The class of each slice.
+        planes: The plane of each slice.
+        groups: The group of each slice.
+        seed: Another seed gives another split.
+        fractions: Shares of the slices in the order of SIDES, each above 0, with sum 1.
+
+    Raises:
+        BadData: A name occurs twice, a slice has no group, there are too few groups for three sides, or a class has too
+            few groups to be on every side.
+
+    Example:
+        >>> names, labels = [f"{n}.png" for n in range(12)], ["glioma", "no_tumor"] * 6
+        >>> split = make_split(names, labels, ["axial"] * 12, names)
+        >>> len(split.train), len(split.val), len(split.test)
+        (8, 2, 2)
     """
     _check(names, labels, planes, groups, fractions)
     members: dict[str, list[int]] = defaultdict(list)
@@ -113,9 +145,9 @@ def make_split(
     keys = {group: names[inside[0]] for group, inside in members.items()}
     strata = {group: _majority([(labels[i], planes[i]) for i in inside]) for group, inside in members.items()}
     sizes = {group: len(inside) for group, inside in members.items()}
-    # A hash deals the same everywhere; a generator's stream may change with its library's version.
+    # Shuffled by hash, because a generator's stream may change with its library's version.
     order = sorted(members, key=lambda group: sha256_bytes(f"{seed}:{keys[group]}".encode()))
-    sides = _deal(order, strata, sizes, fractions)
+    sides = _assign(order, strata, sizes, fractions)
     _fill_gaps(order, sides, strata, sizes)
     found: dict[str, list[str]] = {side: [] for side in SIDES}
     for group, inside in members.items():
@@ -125,14 +157,16 @@ def make_split(
     return Split(**{side: tuple(sorted(found[side])) for side in SIDES}, groups=joined, seed=seed)
 
 
-def _deal(
+def _assign(
     order: Sequence[str],
     strata: Mapping[str, Stratum],
     sizes: Mapping[str, int],
     fractions: tuple[float, float, float],
 ) -> dict[str, str]:
-    """Group -> side: each group goes where its stratum lacks most. What a plane got too much, the next plane of the
-    same class makes up for."""
+    """Group -> side: each group goes to the side that lacks most slices of its class.
+
+    The lack is carried over from one plane to the next of the same class, so that rounding does not add up.
+    """
     sides: dict[str, str] = {}
     for label in sorted({stratum[0] for stratum in strata.values()}):
         lack = [0.0] * len(SIDES)
@@ -141,16 +175,16 @@ def _deal(
             total = sum(sizes[group] for group in here)
             lack = [old + share * total for old, share in zip(lack, fractions, strict=True)]
             for group in here:
-                place = max(range(len(SIDES)), key=lack.__getitem__)
-                lack[place] -= sizes[group]
-                sides[group] = SIDES[place]
+                index = max(range(len(SIDES)), key=lack.__getitem__)
+                lack[index] -= sizes[group]
+                sides[group] = SIDES[index]
     return sides
 
 
 def _fill_gaps(
     order: Sequence[str], sides: dict[str, str], strata: Mapping[str, Stratum], sizes: Mapping[str, int]
 ) -> None:
-    """Give each side a group of each class that can spare one: the smallest of the side that has most."""
+    """Give a side without any group of a class the smallest one of the side that has most groups of it."""
     for label in sorted({stratum[0] for stratum in strata.values()}):
         for side in SIDES:
             mine = [group for group in order if strata[group][0] == label]
@@ -177,10 +211,10 @@ def _check(
 ) -> None:
     assert len(names) == len(labels) == len(planes) == len(groups)
     if min(fractions) <= 0 or abs(sum(fractions) - 1.0) > 1e-6:
-        raise BadData(f"a split of {fractions} is no split in three", "give three shares above 0 whose sum is 1")
+        raise BadData(f"fractions {fractions} do not make three sides", "give three shares above 0 whose sum is 1")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise BadData(f"{twice[0]}: stands twice in the data set", "names must be unique")
+        raise BadData(f"{twice[0]}: occurs twice in the data set", "names must be unique")
     lost = [name for name, group in zip(names, groups, strict=True) if not group]
     if lost:
         raise BadData(f"{lost[0]}: has no group", "give a groups.csv, or compute groups from the images")

@@ -29,13 +29,20 @@ THREADS = 2
 class Summary:
     """What was found.
 
-    counts: (folder, class, plane) -> slices, readable or not; folder is "all" where the layout has no sides.
-    sizes: "WIDTHxHEIGHT" of readable images -> slices, the most frequent first. masks: tumour slices with a mask that
-    can be used. missing_masks: names of tumour slices without one. unreadable: (path, reason) of images and masks that
-    cannot be used, and of folders that cannot be opened. contradictions: (path, reason) of masks that do not go with
-    the label: empty ones of tumours, lesions in healthy slices. rejected: (name, reason) of each slice that is left out
-    for any of these. encoding: how masks are written. strays: image files whose names do not tell what they are.
-    lone_masks: files that look like masks and belong to no picture.
+    Attributes:
+        root: The folder.
+        kind: Name of its layout.
+        counts: (folder, class, plane) -> slices, readable or not; folder is "all" where the layout has no sides.
+        sizes: "WIDTHxHEIGHT" in px of readable images -> slices, the most frequent first.
+        masks: Number of tumour slices with a mask that can be used.
+        missing_masks: Names of tumour slices without one.
+        unreadable: Path and reason of images and masks that cannot be used, and of folders that cannot be opened.
+        contradictions: Path and reason of masks that contradict the label: empty ones of tumours, lesions in healthy
+            slices.
+        rejected: Name and reason of each slice that is left out for any of these.
+        encoding: How masks are written.
+        strays: Picture files that are no slice, because their names cannot be read.
+        lone_masks: Files that state like masks and belong to no picture.
     """
 
     root: Path
@@ -58,7 +65,7 @@ class Summary:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The sides as published, sorted."""
+        """The sides of the layout, sorted."""
         return tuple(sorted({folder for folder, _, _ in self.counts}))
 
     def count(self, folder: str, label: str = "", plane: str = "") -> int:
@@ -92,23 +99,35 @@ class Summary:
 
 
 def summarise(path: Path, progress: Progress = no_progress) -> Summary:
-    """Read every file of a data folder. progress: called with slices done and slices in all.
+    """Read every file of a data folder.
 
-    Raises BadData: the folder is missing, empty or of no known layout.
+    Args:
+        path: The folder.
+        progress: Called with "reading", the slices done and the slices in all.
+
+    Raises:
+        BadData: The folder is missing, empty or of no known layout.
     """
     dataset = scan(path)
     found = []
     with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
-        for one in pool.map(_look, dataset.records):
+        for one in pool.map(_read_slice, dataset.records):
             found.append(one)
             progress("reading", len(found), len(dataset.records))
     return _summary(dataset, found)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """size: "WIDTHxHEIGHT", empty for an unreadable image. broken, contradiction: (path, reason), or None. reason: why
-    the slice is left out, or empty."""
+class _SliceState:
+    """What is wrong with one slice.
+
+    Attributes:
+        size: "WIDTHxHEIGHT" in px; empty for an unreadable image.
+        has_mask: Whether it is a tumour slice with a mask that can be used.
+        broken: Path and reason of a file that cannot be used.
+        contradiction: Path and reason of a mask that contradicts the label.
+        reason: Why the slice is left out; empty where it is not.
+    """
 
     size: str = ""
     has_mask: bool = False
@@ -117,31 +136,31 @@ class _Look:
     reason: str = ""
 
 
-def _look(record: Record) -> _Look:
+def _read_slice(record: Record) -> _SliceState:
     try:
         sample = record.load()
     except BadImage as problem:
         return _diagnosed(record, problem.message)
-    return _Look(_size(sample.image), record.needs_mask)
+    return _SliceState(_size(sample.image), record.needs_mask)
 
 
-def _diagnosed(record: Record, reason: str) -> _Look:
-    """What is wrong with a slice that is left out: its picture, its mask, or how the two and the label go together."""
+def _diagnosed(record: Record, reason: str) -> _SliceState:
+    """What is wrong with a slice that is left out: its picture, its mask, or the two and the label together."""
     try:
         image = decode(read(record.image_path), str(record.image_path))
     except BadImage:
-        return _Look(broken=_named(reason, record.image_path), reason=reason)
+        return _SliceState(broken=_named(reason, record.image_path), reason=reason)
     try:
         mask = record.load_mask(image.shape)
     except BadImage:
         assert record.mask_path is not None
-        return _Look(_size(image), broken=_named(reason, record.mask_path), reason=reason)
+        return _SliceState(_size(image), broken=_named(reason, record.mask_path), reason=reason)
     if record.mask_path is None:
-        return _Look(_size(image), reason=reason)
+        return _SliceState(_size(image), reason=reason)
     file = _named(reason, record.mask_path)
     if record.contradiction(mask):
-        return _Look(_size(image), contradiction=file, reason=reason)
-    return _Look(_size(image), broken=file, reason=reason)
+        return _SliceState(_size(image), contradiction=file, reason=reason)
+    return _SliceState(_size(image), broken=file, reason=reason)
 
 
 def _size(image: np.ndarray) -> str:
@@ -152,23 +171,23 @@ def _named(message: str, path: Path) -> tuple[str, str]:
     return str(path), message.removeprefix(f"{path}: ")
 
 
-def _summary(dataset: Dataset, found: Sequence[_Look]) -> Summary:
+def _summary(dataset: Dataset, found: Sequence[_SliceState]) -> Summary:
     records = dataset.records
     counts = Counter((record.folder or "all", record.label, record.plane) for record in records)
-    sizes = Counter(look.size for look in found if look.size)
+    sizes = Counter(state.size for state in found if state.size)
     return Summary(
         root=dataset.root,
         kind=dataset.kind,
         counts=dict(sorted(counts.items())),
         sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
-        masks=sum(look.has_mask for look in found),
+        masks=sum(state.has_mask for state in found),
         missing_masks=tuple(r.name for r in records if r.mask_path is None and r.needs_mask),
         unreadable=(
             *((str(path), reason) for path, reason in closed_folders(dataset.root)),
-            *(look.broken for look in found if look.broken),
+            *(state.broken for state in found if state.broken),
         ),
-        contradictions=tuple(look.contradiction for look in found if look.contradiction),
-        rejected=tuple((r.name, look.reason) for r, look in zip(records, found, strict=True) if look.reason),
+        contradictions=tuple(state.contradiction for state in found if state.contradiction),
+        rejected=tuple((r.name, state.reason) for r, state in zip(records, found, strict=True) if state.reason),
         encoding=dataset.encoding,
         strays=tuple(str(path) for path in strays(dataset)),
         lone_masks=tuple(str(path) for path in lone_masks(dataset)),

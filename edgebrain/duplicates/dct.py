@@ -1,8 +1,8 @@
-"""Slices as a few cosine coefficients, in which mirroring and turning are changes of sign and place.
+"""Slices as a few cosine coefficients, in which mirroring and turning change only signs and places.
 
 A mirror image changes the signs of the coefficients c(u, v) with odd u or odd v; a transposition swaps u and v. So all
-8 states of a slice can be compared without turning pixels, and what does not depend on sign and order describes all of
-them at once.
+8 dihedral transforms of a slice can be compared without turning pixels, and what depends on neither sign nor order
+describes all of them at once.
 """
 
 from __future__ import annotations
@@ -14,53 +14,77 @@ from scipy.fft import dctn
 BAND = 16
 
 
-def spectra_of(details: np.ndarray) -> np.ndarray:
-    """Discrete cosine transform (type II, orthonormal) of details, cut off at BAND.
+def dct_of(details: np.ndarray) -> np.ndarray:
+    """Discrete cosine transform (type II, orthonormal) of slices, cut off at BAND.
 
-    Args: details: (n, side, side) float32. Returns: (n, BAND + 1, BAND + 1) float32, 0 above BAND.
+    Args:
+        details: (n, side, side) float32, as `similarity.details_of` makes them.
+
+    Returns:
+        (n, BAND + 1, BAND + 1) float32; 0 where u + v is above BAND, and at the mean, c(0, 0).
+
+    Example:
+        >>> dct_of(np.ones((2, 32, 32), np.float32)).shape
+        (2, 17, 17)
     """
     kept: np.ndarray = dctn(details, axes=(-2, -1), norm="ortho")[..., : BAND + 1, : BAND + 1]
-    return kept * _inside(BAND)
+    return kept * _in_band(BAND)
 
 
-def described(spectra: np.ndarray, band: int) -> np.ndarray:
-    """What all 8 states of a slice share: |c(u, v)|, and for u unlike v the sum and difference of |c(u, v)|, |c(v, u)|.
+def invariant_descriptors(coefficients: np.ndarray, band: int) -> np.ndarray:
+    """What all 8 dihedral transforms of a slice share.
 
-    Args: spectra: (n, BAND + 1, BAND + 1). band: up to BAND. Returns: (n, coefficients), scaled so that the distance of
-    two descriptions is at most that of the spectra.
+    That is |c(u, u)|, and for u unlike v the sum and the difference of |c(u, v)| and |c(v, u)|.
+
+    Args:
+        coefficients: (n, BAND + 1, BAND + 1) float32, as of `dct_of`.
+        band: Highest u + v that is used, at most BAND.
+
+    Returns:
+        (n, descriptors) float32, scaled so that two descriptors are at most as far apart as their coefficients are.
     """
-    down, right = np.nonzero(np.triu(_inside(band)))
-    size = np.abs(spectra)
+    down, right = np.nonzero(np.triu(_in_band(band)))
+    size = np.abs(coefficients)
     one, other = size[:, down, right], size[:, right, down]
     pairs = np.concatenate([one + other, np.abs(one - other)], axis=1) / np.float32(np.sqrt(2.0))
-    # On the diagonal the pair is one coefficient, told twice.
+    # On the diagonal both members of the pair are the same coefficient, which would count twice.
     pairs[:, np.flatnonzero(down == right)] /= np.float32(np.sqrt(2.0))
     return pairs
 
 
-def in_all_states(spectra: np.ndarray, band: int) -> np.ndarray:
-    """Unit vectors of slices in the 8 states, in the order of likeness.STATES.
+def unit_vectors_of_transforms(coefficients: np.ndarray, band: int) -> np.ndarray:
+    """Unit vectors of the 8 dihedral transforms of slices.
 
-    Args: spectra: (n, BAND + 1, BAND + 1). band: up to BAND. Returns: (8, n, coefficients) float32.
+    Args:
+        coefficients: (n, BAND + 1, BAND + 1) float32, as of `dct_of`.
+        band: Highest u + v that is used, at most BAND.
+
+    Returns:
+        (8, n, components) float32, in the order of `similarity.DIHEDRAL_NAMES`.
     """
     odd = (1 - 2 * (np.arange(BAND + 1) % 2)).astype(np.float32)
     signs = (np.float32(1), odd[np.newaxis, :], odd[:, np.newaxis], odd[:, np.newaxis] * odd)
-    turned = (spectra, np.swapaxes(spectra, -1, -2))
-    return np.stack([unit(one * sign, band) for one in turned for sign in signs])
+    transposed = (coefficients, np.swapaxes(coefficients, -1, -2))
+    return np.stack([unit_vectors(one * sign, band) for one in transposed for sign in signs])
 
 
-def unit(spectra: np.ndarray, band: int) -> np.ndarray:
-    """Coefficients with u + v <= band as vectors of length 1; their products are correlations of band-limited details.
+def unit_vectors(coefficients: np.ndarray, band: int) -> np.ndarray:
+    """Coefficients as vectors of length 1, whose inner products are correlations of band-limited details.
 
-    Args: spectra: (..., BAND + 1, BAND + 1). Returns: (..., coefficients) float32; 0 for an empty one.
+    Args:
+        coefficients: (..., BAND + 1, BAND + 1) float32, as of `dct_of`.
+        band: Highest u + v that is used, at most BAND.
+
+    Returns:
+        (..., components) float32; all 0 for a flat slice.
     """
-    vectors = spectra[..., _inside(band)].astype(np.float32)
+    vectors = coefficients[..., _in_band(band)].astype(np.float32)
     lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., np.newaxis]
     found: np.ndarray = vectors / np.maximum(lengths, np.float32(1e-9))
     return found
 
 
-def _inside(band: int) -> np.ndarray:
+def _in_band(band: int) -> np.ndarray:
     """Which coefficients belong to a band, (BAND + 1, BAND + 1) bool; the mean, c(0, 0), never does."""
     down, right = np.indices((BAND + 1, BAND + 1))
     inside: np.ndarray = (down + right <= band) & (down + right > 0)

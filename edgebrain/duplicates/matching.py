@@ -1,9 +1,9 @@
 """Which slices of a set show the same picture, or neighbouring slices of one head. Nothing here knows labels or files.
 
-1. Candidates. A slice without its slow brightness is described by what its low cosine coefficients share in all 8
-   mirror and rotation states. The nearest ones in a KD-tree over a few principal directions are candidates.
-2. Each candidate is compared in all 8 states; where it comes near, once more with its grey values mapped.
-3. Crops. Each slice is described six times more with its edges cut off; what is near is laid over it and compared.
+1. Candidates. A slice without slowly varying brightness is described by what its low cosine coefficients share in all
+   8 dihedral transforms. Its nearest neighbours in a KD-tree over a few principal directions are candidates.
+2. Each candidate is compared in all 8 transforms; a similar one is compared again with its grey levels mapped.
+3. Crops. Each slice is described six times more with its edges cut off; its neighbours are registered and compared.
 
 Cost: more than N log N. The thresholds were set on BRISC 2025 and on planted copies; docs/explanation/auditing.md has
 the figures.
@@ -17,15 +17,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from edgebrain.duplicates.dct import BAND, described, in_all_states, spectra_of, unit
+from edgebrain.duplicates.dct import (
+    BAND,
+    dct_of,
+    invariant_descriptors,
+    unit_vectors,
+    unit_vectors_of_transforms,
+)
 from edgebrain.duplicates.similarity import (
     DETAIL_SIDE,
     INVERSE,
     aligned_similarity,
     coarse_crops,
     details_of,
+    dihedral_transform,
     halved,
-    in_state,
     mapped_similarity,
 )
 from edgebrain.files import sha256_bytes
@@ -33,9 +39,9 @@ from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.opencv import opencv_alone
 
 COPY, CROPPED, NEAR = 0, 1, 2
-# Neighbouring slices of one head reach NEAR_FROM. With mapped grey values the same picture reaches COPY_FROM
-# (neighbours seldom exceed 0.94), and a crop laid over its source CROPPED_FROM: more, because an alignment with six
-# degrees of freedom flatters strangers too (up to 0.949 was seen).
+# Neighbouring slices of one head reach NEAR_FROM. With mapped grey levels the same picture reaches COPY_FROM
+# (neighbours seldom exceed 0.94), and a crop registered to its source CROPPED_FROM: more, because a registration with
+# six degrees of freedom makes unrelated slices similar too (up to 0.949 was seen).
 NEAR_FROM, COPY_FROM, CROPPED_FROM = 0.75, 0.95, 0.97
 NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 8
 
@@ -43,14 +49,14 @@ NEIGHBOURS, CROP_NEIGHBOURS, CROPS_TRIED = 32, 8, 8
 # gamma, and coarse enough to survive a shift by some pixels.
 _FINE, _COARSE = (16, 32), (10, 24)
 _BLOCK = 256
-# A hard cut of the window was seen to leave 0.72 before the grey values are mapped.
+# A narrow window was seen to leave 0.72 before grey levels are mapped.
 _MAPPED_FROM, _SURELY_COPY = 0.70, 0.97
-# Correlations of band-limited details from which a pair is looked at more closely: as it is (all of the band), and with
-# edges cut off (lower frequencies, which a shift by a pixel or two leaves alone).
+# Correlations of band-limited details from which a pair is compared in full: as it is (all of the band), and with edges
+# cut off (lower frequencies, which a shift by a pixel or two does not change).
 _NEAR_FLOOR, _CROP_FLOOR, _CROP_BAND = 0.60, 0.85, 12
-_STATES_TRIED = 2
-# A neighbour that the tree passes by may be nearer than one that it gives by this share at most. On 32,000 versions of
-# BRISC 2025 it passed none by, in less than half of the time.
+_TRANSFORMS_TRIED = 2
+# The tree may miss a neighbour that is nearer than one it returns by this share at most. On 32,000 versions of BRISC
+# 2025 it missed none, in less than half of the time.
 _SLACK = 0.6
 _Link = tuple[int, int, float, int, int]
 
@@ -59,15 +65,19 @@ _Link = tuple[int, int, float, int, int]
 class Links:
     """Pairs of slices that belong together; entry i of every field is the same pair, first[i] < second[i].
 
-    first, second: (L,) int64, rows. similarity: (L,) float32, correlation of details, at most 1. state: (L,) int8,
-    position in likeness.STATES of what turns the first into the second. kind: (L,) int8: COPY (the same picture),
-    CROPPED (the same picture, cut or shifted), NEAR (a neighbouring slice, or a very similar head).
+    Attributes:
+        first: (L,) int64, index of the one slice.
+        second: (L,) int64, index of the other slice.
+        similarity: (L,) float32, correlation of details, at most 1.
+        dihedral: (L,) int8, position in `similarity.DIHEDRAL_NAMES` of the transform from the first to the second.
+        kind: (L,) int8, COPY (the same picture), CROPPED (the same picture, cut or shifted) or NEAR (a neighbouring
+            slice, or a very similar head).
     """
 
     first: np.ndarray
     second: np.ndarray
     similarity: np.ndarray
-    state: np.ndarray
+    dihedral: np.ndarray
     kind: np.ndarray
 
     def __len__(self) -> int:
@@ -75,13 +85,17 @@ class Links:
 
 
 def find_links(images: np.ndarray, progress: Progress = no_progress) -> Links:
-    """Pairs of slices that show the same picture or neighbouring slices, each pair once, sorted.
+    """Find slices that show the same picture, or neighbouring slices of one head.
 
     Of more than NEIGHBOURS versions of one picture each is linked with some, not with all others. Exact repeats are
-    linked with the first of them. Flat slices are linked with nothing.
+    linked with the first of them. Flat slices are linked with nothing. Memory: 13 KiB an image besides the images.
 
-    Args: images: (N, 128, 128) uint8, as `transform.shrink` makes them; may be a memory map. progress: steps done and
-    steps in all. Memory: 13 KiB an image besides the images.
+    Args:
+        images: (N, 128, 128) uint8 grey levels, as `transform.shrink` makes them; may be a memory map.
+        progress: Called with "matching", the steps done and the steps in all.
+
+    Returns:
+        Each pair once, sorted.
     """
     with opencv_alone():
         kept, found = _repeats(images)
@@ -95,9 +109,9 @@ _TYPES = (np.int64, np.int64, np.float32, np.int8, np.int8)
 
 
 def _repeats(images: np.ndarray) -> tuple[np.ndarray, list[_Link]]:
-    """Rows of slices that are not flat, the first of each picture, and the links of its exact repeats to it.
+    """Indices of slices that are not flat, without exact repeats, and the links from the repeats to the first one.
 
-    A KD-tree cannot divide equal points, and equal slices would fill up each other's candidates.
+    Repeats are taken out because a KD-tree cannot divide equal points, and they would fill up each other's candidates.
     """
     first_with: dict[str, int] = {}
     found: list[_Link] = []
@@ -117,91 +131,96 @@ class _Search:
     def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
         self._images, self._rows = images, rows
         self._thumbs = np.empty((len(rows), DETAIL_SIDE, DETAIL_SIDE), dtype=np.uint8)
-        # Half precision: 8 KiB a slice, and the rounding (0.0005) is far below what separates the thresholds.
+        # Half precision keeps memory at 8 KiB a slice; its rounding (0.0005) is far below the gaps between thresholds.
         self._details = np.empty(self._thumbs.shape, dtype=np.float16)
-        self._spectra = np.empty((len(rows), BAND + 1, BAND + 1), dtype=np.float32)
+        self._dct = np.empty((len(rows), BAND + 1, BAND + 1), dtype=np.float32)
         for start in range(0, len(rows), _BLOCK):
             self._read(start)
-        self._units, self._low_units = unit(self._spectra, BAND), unit(self._spectra, _CROP_BAND)
-        self._tree, self._crop_tree = _Tree(self._spectra, *_FINE), _Tree(self._spectra, *_COARSE)
+        self._units, self._low_units = unit_vectors(self._dct, BAND), unit_vectors(self._dct, _CROP_BAND)
+        self._tree, self._crop_tree = _Tree(self._dct, *_FINE), _Tree(self._dct, *_COARSE)
 
     def _read(self, start: int) -> None:
-        """Keep a block's thumbnails, details and spectra."""
-        place = slice(start, start + _BLOCK)
-        self._thumbs[place] = [halved(np.asarray(self._images[row])) for row in self._rows[place]]
-        self._details[place] = details_of(self._thumbs[place])
-        self._spectra[place] = spectra_of(details_of(np.stack([halved(thumb) for thumb in self._thumbs[place]])))
+        """Keep a block's thumbnails, details and cosine coefficients."""
+        block = slice(start, start + _BLOCK)
+        self._thumbs[block] = [halved(np.asarray(self._images[row])) for row in self._rows[block]]
+        self._details[block] = details_of(self._thumbs[block])
+        self._dct[block] = dct_of(details_of(np.stack([halved(thumb) for thumb in self._thumbs[block]])))
 
     def links(self, progress: Progress) -> list[_Link]:
-        """The links, between rows of the images."""
+        """The links, between indices of the images."""
         found: dict[tuple[int, int], _Link] = {}
         steps, total = 0, 2 * len(self._rows)
-        for part in (self._compared(), self._laid_over(found)):
+        for part in (self._links_as_they_are(), self._links_with_crops(found)):
             for links in part:
                 found.update({link[:2]: link for link in links})
                 steps += 1
                 progress("matching", steps, total)
         rows = self._rows.tolist()
-        return [(rows[a], rows[b], similarity, state, kind) for a, b, similarity, state, kind in found.values()]
+        return [(rows[a], rows[b], similarity, dihedral, kind) for a, b, similarity, dihedral, kind in found.values()]
 
-    def _compared(self) -> Iterator[list[_Link]]:
+    def _links_as_they_are(self) -> Iterator[list[_Link]]:
         """For each slice, its links with later ones, both as they are."""
         for row, others in enumerate(self._partners()):
-            values = in_all_states(self._spectra[row : row + 1], BAND)[:, 0] @ self._units[others].T
+            values = unit_vectors_of_transforms(self._dct[row : row + 1], BAND)[:, 0] @ self._units[others].T
             near = np.flatnonzero(values.max(axis=0) >= _NEAR_FLOOR)
             pairs = zip(others[near].tolist(), values[:, near].argmax(axis=0).tolist(), strict=True)
-            yield [link for other, state in pairs for link in self._judged(row, other, state)]
+            yield [link for other, dihedral in pairs for link in self._compared(row, other, dihedral)]
 
-    def _judged(self, first: int, second: int, state: int) -> list[_Link]:
-        turned = in_state(self._details[first], state).astype(np.float32)
+    def _compared(self, first: int, second: int, dihedral: int) -> list[_Link]:
+        turned = dihedral_transform(self._details[first], dihedral).astype(np.float32)
         plain = float(np.vdot(turned, self._details[second].astype(np.float32)))
         if plain >= _SURELY_COPY:
-            return [(first, second, plain, state, COPY)]
+            return [(first, second, plain, dihedral, COPY)]
         if plain >= _MAPPED_FROM:
-            mapped = mapped_similarity(in_state(self._thumbs[first], state), self._thumbs[second])
+            mapped = mapped_similarity(dihedral_transform(self._thumbs[first], dihedral), self._thumbs[second])
             if mapped >= COPY_FROM:
-                return [(first, second, mapped, state, COPY)]
-        return [(first, second, plain, state, NEAR)] if plain >= NEAR_FROM else []
+                return [(first, second, mapped, dihedral, COPY)]
+        return [(first, second, plain, dihedral, NEAR)] if plain >= NEAR_FROM else []
 
-    def _laid_over(self, known: dict[tuple[int, int], _Link]) -> Iterator[list[_Link]]:
-        """For each slice, its links with slices that it resembles when its edges are cut off; copies are passed by."""
+    def _links_with_crops(self, known: dict[tuple[int, int], _Link]) -> Iterator[list[_Link]]:
+        """For each slice, its links with slices that are similar to a crop of it; known copies are left out."""
         for start in range(0, len(self._rows), _BLOCK):
             rows = range(start, min(start + _BLOCK, len(self._rows)))
-            crops = spectra_of(details_of(np.concatenate([coarse_crops(self._thumbs[row]) for row in rows])))
-            nearest = self._crop_tree.nearest(self._crop_tree.placed(crops), CROP_NEIGHBOURS)
+            crops = dct_of(details_of(np.concatenate([coarse_crops(self._thumbs[row]) for row in rows])))
+            nearest = self._crop_tree.nearest(self._crop_tree.project(crops), CROP_NEIGHBOURS)
             crops, nearest = (part.reshape(len(rows), -1, *part.shape[1:]) for part in (crops, nearest))
             for row, cut, near in zip(rows, crops, nearest, strict=True):
-                likely = self._likeliest(row, cut, np.unique(near).tolist(), known)
-                yield [link for other, crop, state in likely for link in self._crop_link(row, other, crop, state)]
+                likely = self._likely_crops(row, cut, np.unique(near).tolist(), known)
+                yield [link for other, crop, dihedral in likely for link in self._crop_link(row, other, crop, dihedral)]
 
-    def _likeliest(
+    def _likely_crops(
         self, row: int, cut: np.ndarray, near: list[int], known: dict[tuple[int, int], _Link]
     ) -> Iterator[tuple[int, int, int]]:
-        """What is worth laying over a slice: candidates, each with a crop of the slice and the state that it is in.
+        """Slices that may be a crop of a slice, each with the crop and the dihedral transform that fit best.
 
-        Heads are nearly symmetric, so that the second likeliest state is tried too.
-        cut: spectra of its crops. near: rows, -1 for none.
+        Heads are nearly symmetric, so the second best transform is tried too.
+
+        Args:
+            row: The slice.
+            cut: (6, BAND + 1, BAND + 1) float32, coefficients of its crops.
+            near: Candidates; -1 stands for none.
+            known: The links found so far.
         """
         others = [n for n in near if n not in (-1, row) and not _is_copy(known.get((min(row, n), max(row, n))))]
-        # (state, crop, candidate)
-        values = in_all_states(cut, _CROP_BAND) @ self._low_units[others].T
+        # Shape (transform, crop, candidate).
+        values = unit_vectors_of_transforms(cut, _CROP_BAND) @ self._low_units[others].T
         ranked = np.argsort(-values.max(axis=(0, 1)), kind="stable")
-        for place in ranked[:CROPS_TRIED].tolist():
-            best = values[:, :, place].max(axis=1)
-            for state in np.argsort(-best, kind="stable")[:_STATES_TRIED].tolist():
-                if best[state] >= _CROP_FLOOR:
-                    yield others[place], int(values[state, :, place].argmax()), state
+        for candidate in ranked[:CROPS_TRIED].tolist():
+            best = values[:, :, candidate].max(axis=1)
+            for dihedral in np.argsort(-best, kind="stable")[:_TRANSFORMS_TRIED].tolist():
+                if best[dihedral] >= _CROP_FLOOR:
+                    yield others[candidate], int(values[dihedral, :, candidate].argmax()), dihedral
 
-    def _crop_link(self, row: int, other: int, crop: int, state: int) -> list[_Link]:
-        """The link of a slice with another one that is its crop in some state, if it is."""
-        whole, part = (np.asarray(self._images[self._rows[place]]) for place in (row, other))
-        similarity = aligned_similarity(whole, in_state(part, INVERSE[state]), crop)
+    def _crop_link(self, row: int, other: int, crop: int, dihedral: int) -> list[_Link]:
+        """The link of a slice with another one that is its crop after a transform; none where it is not."""
+        whole, part = (np.asarray(self._images[self._rows[one]]) for one in (row, other))
+        similarity = aligned_similarity(whole, dihedral_transform(part, INVERSE[dihedral]), crop)
         if similarity < CROPPED_FROM:
             return []
-        return [(min(row, other), max(row, other), similarity, state if row < other else INVERSE[state], CROPPED)]
+        return [(min(row, other), max(row, other), similarity, dihedral if row < other else INVERSE[dihedral], CROPPED)]
 
     def _partners(self) -> list[np.ndarray]:
-        """For each slice its candidates among the later slices, sorted; each pair stands once."""
+        """For each slice its candidates among the later slices, sorted, so that each pair is compared once."""
         nearest = self._tree.nearest(self._tree.points, NEIGHBOURS + 1)
         rows = np.repeat(np.arange(len(self._rows)), nearest.shape[1])
         others = nearest.ravel()
@@ -212,24 +231,28 @@ class _Search:
 
 
 class _Tree:
-    """Descriptions of slices in a KD-tree. points: (n, directions)."""
+    """Descriptors of slices, projected on their principal directions, in a KD-tree.
 
-    def __init__(self, spectra: np.ndarray, band: int, directions: int) -> None:
+    Attributes:
+        points: (n, directions) float32.
+    """
+
+    def __init__(self, coefficients: np.ndarray, band: int, directions: int) -> None:
         self._band = band
-        all_described = described(spectra, band)
-        self._mean = all_described.mean(axis=0)
-        spread = np.cov(all_described - self._mean, rowvar=False, bias=True)
+        descriptors = invariant_descriptors(coefficients, band)
+        self._mean = descriptors.mean(axis=0)
+        spread = np.cov(descriptors - self._mean, rowvar=False, bias=True)
         self._axes = np.linalg.eigh(spread)[1][:, : -directions - 1 : -1].astype(np.float32)
-        self.points = (all_described - self._mean) @ self._axes
+        self.points = (descriptors - self._mean) @ self._axes
         self._tree = cKDTree(self.points)
 
-    def placed(self, spectra: np.ndarray) -> np.ndarray:
-        """Where slices would stand in the tree: (m, directions)."""
-        placed: np.ndarray = (described(spectra, self._band) - self._mean) @ self._axes
-        return placed
+    def project(self, coefficients: np.ndarray) -> np.ndarray:
+        """Points of other slices: (m, BAND + 1, BAND + 1) coefficients to (m, directions) float32."""
+        points: np.ndarray = (invariant_descriptors(coefficients, self._band) - self._mean) @ self._axes
+        return points
 
     def nearest(self, points: np.ndarray, count: int) -> np.ndarray:
-        """The nearest slices of each point, (len(points), count) int64; where there are fewer, -1."""
+        """The nearest slices of (m, directions) points: (m, count) int64, -1 where there are fewer."""
         _, nearest = self._tree.query(points, k=np.arange(1, count + 1), eps=_SLACK, workers=-1)
         return np.where(nearest < len(self.points), nearest, -1)
 

@@ -1,6 +1,6 @@
-"""How alike two slices are: as they are, mirrored and turned, re-windowed, or with their edges cut off.
+"""How similar two slices are: as they are, mirrored and turned, re-windowed, or with their edges cut off.
 
-Everything is a correlation of details: slices without slow brightness, mean 0 and length 1.
+Similarity is always a correlation of details: slices without slowly varying brightness, with mean 0 and length 1.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-# A slice as it comes, as it is compared, and as it is looked up.
+# Sides in px of a slice as it comes, as it is compared, and as candidates for it are looked up.
 SIDE, DETAIL_SIDE, COARSE_SIDE = 128, 64, 32
-# Brightness that varies slower than this share of the side is coil and window, and alike in all heads.
+# Brightness that varies slower than this share of the side comes from coil and window, and is similar in all heads.
 SLOW = 1 / 16
-STATES = (
+# The 8 mirror images and rotations of a square (the dihedral group D4).
+DIHEDRAL_NAMES = (
     "upright",
     "mirrored left-right",
     "mirrored top-bottom",
@@ -24,23 +25,31 @@ STATES = (
     "turned by 90 anticlockwise",
     "mirrored about the other diagonal",
 )
-# The state that undoes each state: only the two quarter turns are not their own.
+# The transform that undoes each one: all but the two quarter turns undo themselves.
 INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
-# Share of the height and width that is cut off, and where what is left lies: 0 at the low edge, 1 at the high one.
+# Share of height and width that is cut off, and where the rest lies down and right: 0 at the low edge, 1 at the high.
 CROPS = ((0.05, 0.5, 0.5), (0.05, 0.0, 0.0), (0.05, 0.0, 1.0), (0.05, 1.0, 0.0), (0.05, 1.0, 1.0), (0.10, 0.5, 0.5))
 
-# A crop that is only shifted right reaches 0.93 and more; most strangers stay below 0.85, and refining is dear.
+# A crop that is merely shifted reaches 0.93 and more, unrelated slices stay below 0.85, and ECC refinement is costly.
 _REFINED_FROM, _REFINED_ENOUGH = 0.70, 0.985
 _HOPELESS = 0.5
 _ECC_STEPS, _ECC_GAIN, _ECC_SMOOTH_PX = 30, 1e-4, 5
-# A refinement that stretches or squeezes more than this has lost its way.
+# A refinement that stretches or squeezes more than this has converged to nonsense.
 _MOST_STRETCH = 1.15
 
 
 def details_of(thumbs: np.ndarray) -> np.ndarray:
-    """Slices without slow brightness, mean 0 and length 1 each.
+    """Remove slowly varying brightness from slices.
 
-    Args: thumbs: (n, side, side), grey levels. Returns: same shape, float32; 0 for a flat slice.
+    Args:
+        thumbs: (n, side, side) uint8 or float, grey levels.
+
+    Returns:
+        (n, side, side) float32, each with mean 0 and length 1; all 0 for a flat slice.
+
+    Example:
+        >>> bool(details_of(np.full((1, 32, 32), 7, np.uint8)).any())
+        False
     """
     details = thumbs.astype(np.float32)
     for detail in details:
@@ -48,64 +57,110 @@ def details_of(thumbs: np.ndarray) -> np.ndarray:
     flat = details.reshape(len(details), -1)
     flat -= flat.mean(axis=1, keepdims=True)
     lengths = np.sqrt(np.einsum("ij,ij->i", flat, flat))[:, np.newaxis]
-    # Below one grey level of detail in all, what is left is rounding.
+    # Less than one grey level of detail in the whole slice is rounding.
     np.divide(flat, lengths, out=flat, where=lengths > 1.0)
     flat *= lengths > 1.0
     return details
 
 
 def halved(image: np.ndarray) -> np.ndarray:
-    """A slice at half its size. image: (side, side) uint8. Returns: (side / 2, side / 2) uint8, 2 x 2 means."""
+    """A slice at half its size.
+
+    Args:
+        image: (side, side) uint8 grey levels.
+
+    Returns:
+        (side / 2, side / 2) uint8, means of 2 x 2 pixels.
+    """
     thumb: np.ndarray = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return thumb
 
 
-def states(block: np.ndarray) -> Iterator[np.ndarray]:
-    """The 8 mirror and rotation states of (n, side, side), in the order of STATES."""
+def dihedral_transforms(block: np.ndarray) -> Iterator[np.ndarray]:
+    """The 8 mirror images and rotations of slices.
+
+    Args:
+        block: (n, side, side) of any type.
+
+    Yields:
+        (n, side, side) of the same type, in the order of DIHEDRAL_NAMES.
+    """
     for turned in (block, block.transpose(0, 2, 1)):
         for flipped in (turned, turned[:, ::-1]):
             yield np.ascontiguousarray(flipped)
             yield np.ascontiguousarray(flipped[:, :, ::-1])
 
 
-def in_state(image: np.ndarray, state: int) -> np.ndarray:
-    """One slice, (side, side), brought into a state (position in STATES)."""
-    turned = image.T if state & 4 else image
-    turned = turned[::-1] if state & 2 else turned
-    return np.ascontiguousarray(turned[:, ::-1] if state & 1 else turned)
+def dihedral_transform(image: np.ndarray, index: int) -> np.ndarray:
+    """One of the 8 mirror images and rotations of a slice.
+
+    Args:
+        image: (side, side) of any type.
+        index: Position in DIHEDRAL_NAMES.
+
+    Returns:
+        (side, side) of the same type.
+
+    Example:
+        >>> dihedral_transform(np.array([[1, 2], [3, 4]]), DIHEDRAL_NAMES.index("mirrored left-right"))
+        array([[2, 1],
+               [4, 3]])
+    """
+    turned = image.T if index & 4 else image
+    turned = turned[::-1] if index & 2 else turned
+    return np.ascontiguousarray(turned[:, ::-1] if index & 1 else turned)
 
 
 def mapped_similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of details after the grey values of one slice were mapped onto those of the other.
+    """Correlation of details after the grey levels of one slice were mapped onto those of the other.
 
     The mapping gives both the same histogram (histogram specification, as in Gonzalez and Woods, Digital Image
     Processing), which undoes every rising change of brightness: gamma, window, contrast. It is tried both ways,
-    because what one of the two has clipped cannot be brought back.
-    Args: one, other: (64, 64) uint8. Returns: the better way, at most 1.
+    because what one of the two has clipped cannot be restored.
+
+    Args:
+        one: (64, 64) uint8 grey levels.
+        other: (64, 64) uint8 grey levels.
+
+    Returns:
+        The higher correlation of the two ways, in [-1, 1].
     """
     shares = [np.cumsum(np.bincount(thumb.ravel(), minlength=256)) / thumb.size for thumb in (one, other)]
     there = _correlation(_mapped(one, shares[0], shares[1]), other)
-    # Clipping costs less than this: two that are so unlike one way are unlike the other way too.
+    # Clipping costs less than this, so the other way cannot help.
     return there if there < _HOPELESS else max(there, _correlation(_mapped(other, shares[1], shares[0]), one))
 
 
 def coarse_crops(thumb: np.ndarray) -> np.ndarray:
-    """A slice with its edges cut off in the six ways of CROPS. thumb: (64, 64) uint8. Returns: (6, 32, 32) uint8."""
+    """A slice with its edges cut off in the six ways of CROPS.
+
+    Args:
+        thumb: (64, 64) uint8 grey levels.
+
+    Returns:
+        (6, 32, 32) uint8 grey levels.
+    """
     ways = range(len(CROPS))
     return np.stack([_warped(thumb, _crop_matrix(crop, DETAIL_SIDE, COARSE_SIDE), COARSE_SIDE) for crop in ways])
 
 
 def aligned_similarity(whole: np.ndarray, part: np.ndarray, crop: int) -> float:
-    """How alike a slice and a suspected crop of it are, once they are laid over each other.
+    """Similarity of a slice and a suspected crop of it after registration.
 
     The crop's shift is found by phase correlation (Kuglin and Hines 1975), then all six degrees of freedom by ECC
-    (Evangelidis and Psarakis 2008). Args: whole, part: (128, 128) uint8, part upright against whole. crop: position in
-    CROPS, from where the search starts. Returns: `mapped_similarity` of what lies on each other; -1 where the
-    refinement does not settle.
+    (Evangelidis and Psarakis 2008).
+
+    Args:
+        whole: (128, 128) uint8 grey levels.
+        part: (128, 128) uint8 grey levels, mirrored and turned as `whole` is.
+        crop: Position in CROPS from where the search starts.
+
+    Returns:
+        `mapped_similarity` of the overlap, in [-1, 1].
     """
     start = _crop_matrix(crop, SIDE, SIDE)
     shift = _shift_px(_warped(whole, start, SIDE), part)
-    # The shift is in pixels of the part; in the whole it is as much smaller as the part is enlarged.
+    # The shift is in pixels of the part, which is enlarged: in pixels of the whole it is smaller.
     start[:, 2] += start[:, :2] @ shift
     similarity = _similarity_under(whole, part, start)
     if not _REFINED_FROM <= similarity < _REFINED_ENOUGH:
@@ -120,7 +175,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _mapped(thumb: np.ndarray, shares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Grey levels replaced by those at the same place of the other's histogram, as float32."""
+    """Grey levels replaced by those at the same quantile of the other's histogram: (64, 64) float32."""
     table = np.interp(shares, wanted, np.arange(256)).astype(np.float32)
     mapped: np.ndarray = table[thumb]
     return mapped
@@ -130,7 +185,7 @@ def _crop_matrix(crop: int, side: int, new_side: int) -> np.ndarray:
     """Pixel of the cropped picture (x, y) -> pixel of the whole one, (2, 3) float32; pixel centres on whole numbers."""
     share, down, right = CROPS[crop]
     step = (1.0 - share) * side / new_side
-    x, y = (place * share * side + (step - 1.0) / 2.0 for place in (right, down))
+    x, y = (offset * share * side + (step - 1.0) / 2.0 for offset in (right, down))
     return np.array([[step, 0.0, x], [0.0, step, y]], dtype=np.float32)
 
 
@@ -141,7 +196,7 @@ def _warped(image: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
 
 
 def _shift_px(there: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """By how much `there` must be read further right and down to show what `here` shows, (2,) float32, x and y."""
+    """How far right and down the content of `here` lies in `there`: (2,) float32, x and y in px."""
     first, second = details_of(np.stack([halved(there), halved(here)]))
     (x, y), _ = cv2.phaseCorrelate(second, first)
     return np.array([x, y], dtype=np.float32) * (SIDE / DETAIL_SIDE)
@@ -155,7 +210,7 @@ def _refined(whole: np.ndarray, part: np.ndarray, start: np.ndarray) -> np.ndarr
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_STEPS, _ECC_GAIN)
     try:
         _, matrix = cv2.findTransformECC(part, whole, start.copy(), cv2.MOTION_AFFINE, stop, None, _ECC_SMOOTH_PX)
-    except cv2.error:  # OpenCV's way to say that it did not converge
+    except cv2.error:  # OpenCV raises this where the refinement does not converge.
         return None
     stretch = np.linalg.svd(matrix[:, :2], compute_uv=False)
     return matrix if 1 / _MOST_STRETCH <= stretch.min() <= stretch.max() <= _MOST_STRETCH else None

@@ -65,16 +65,19 @@ class Slice(Protocol):
 def score_session(
     session: Session, samples: Iterable[Slice], progress: Progress = no_progress, what: str = "scoring"
 ) -> list[ImageScore]:
-    """Score a session's answers for slices, in their order.
+    """Score a session on slices.
 
     Args:
-        session: Predicts each slice.
-        samples: The slices; they may come from a generator, and one is held at a time.
-        progress: Called after each slice; the number in all is 0 where the iterable does not know it.
-        what: What the progress callback is told.
+        session: The model.
+        samples: The slices; from a generator, one is in memory at a time.
+        progress: Called with `what`, the slices done and the slices in all (0 where the iterable has no length).
+        what: How the work is called.
+
+    Returns:
+        A score for each slice, in their order.
 
     Raises:
-        BadImage, BadBundle: What the session and the iterable raise.
+        EdgebrainError: Whatever `session.predict` and the iterable raise.
     """
     total = len(samples) if isinstance(samples, Sized) else 0
     scores = []

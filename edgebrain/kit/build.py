@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebrain import __version__
-from edgebrain.bundle import MANIFEST, Bundle
+from edgebrain.bundle import MANIFEST, SIGNATURE, Bundle
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import canonical_json, refuse_to_overwrite, sha256_bytes, write_bytes
 from edgebrain.kit.wheels import LOCKS, Place, Wheel, choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
@@ -35,7 +35,7 @@ MACHINES = {"pi": "aarch64", "laptop": "x86_64", "container": "x86_64"}
 PYTHON = "3.13"
 # Debian 12's C library; newer systems run what was made for it.
 GLIBC = "2.36"
-ON_A_DEVICE = ("ai-edge-litert", "numpy", "opencv-python-headless")
+ON_A_DEVICE = ("ai-edge-litert", "msgspec", "numpy", "opencv-python-headless")
 TOP = "edgebrain-kit"
 DEVICE = Path(__file__).with_name("device")
 PROGRAMS = ("install.sh", "device/edgebrain-predict", "device/edgebrain-selftest")
@@ -100,6 +100,7 @@ def build_kit(
     contents = {
         **{f"bundle/{name}": content for name, content in bundle.contents.items()},
         f"bundle/{MANIFEST}": (bundle.path / MANIFEST).read_bytes(),
+        **_signature(bundle),
         **{f"reference/{name}": content for name, content in reference.items()},
         **{f"wheels/{name}": content for name, content in wheels.items()},
     }
@@ -110,6 +111,12 @@ def build_kit(
     packed = pack(contents)
     write_bytes(out, packed)
     return Kit(out, place, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed), _unlike(chosen))
+
+
+def _signature(bundle: Bundle) -> dict[str, bytes]:
+    """The bundle's signature where it is signed, which the installer verifies for who names a key."""
+    path = bundle.path / SIGNATURE
+    return {f"bundle/{SIGNATURE}": path.read_bytes()} if path.is_file() else {}
 
 
 def telling_slices(bundle: Bundle, candidates: Mapping[str, bytes], count: int) -> dict[str, bytes]:

@@ -31,13 +31,15 @@ PACKAGE = Path(__file__).parents[1]
 # What a device runs of our own code; `runtime` imports nothing else (kept by the import contracts).
 RUNTIME_FILES = (
     "__init__.py",
-    "bundle.py",
+    "bundle/*.py",
     "errors.py",
     "files.py",
     "formats.py",
     "libraries.py",
     "plugins.py",
     "progress.py",
+    "settings.py",
+    "signature.py",
     "text.py",
     "runtime/**/*.py",
 )

@@ -30,7 +30,7 @@ from edgebrain.targets.ssh_connection import Link
 
 ON_DEVICE = Path(__file__).with_name("remote_agent.py")
 # OpenCV decodes the slices.
-COMMON = ("numpy", "opencv-python-headless")
+COMMON = ("msgspec", "numpy", "opencv-python-headless")
 WHOLE = "whole"
 HASHES = ".hashes.json"
 

@@ -13,8 +13,9 @@ import edgebrain
 from edgebrain import errors
 
 VERBS = {
-    "audit", "bench", "compare", "deploy", "diagnose", "evaluate", "explain", "load", "predict", "quantize", "recipes",
-    "report", "resume_bench", "summarise", "train", "watch", "write_phantoms",
+    "audit", "bench", "compare", "deploy", "diagnose", "evaluate", "explain", "generate_keys", "load", "predict",
+    "quantize", "recipes", "report", "resume_bench", "seal", "sign", "summarise", "train", "verify", "watch",
+    "write_phantoms",
 }  # fmt: skip
 CLASSES = {"Bundle", "Prediction", "Session"}
 

@@ -14,13 +14,13 @@ from edgebrain.phantom.generator import generate
 CODES = {"glioma": "gl", "meningioma": "me", "pituitary": "pi", "no_tumor": "no"}
 PLANES = {"axial": "ax", "coronal": "co", "sagittal": "sa"}
 # First slices of heads that have nothing in common.
-STRANGERS = [start + 12 * turn for turn in range(4) for start in (0, 1, 3, 4, 7, 8, 9)]
+UNRELATED = [start + 12 * turn for turn in range(4) for start in (0, 1, 3, 4, 7, 8, 9)]
 
 
 @cache
-def stranger(number: int) -> np.ndarray:
+def phantom_head(number: int) -> np.ndarray:
     """A slice of a head of its own, (H, W) uint8."""
-    return generate(STRANGERS[number], seed=33).image
+    return generate(UNRELATED[number], seed=33).image
 
 
 class Folder:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgebrain.auditing.finding import LEVELS, Finding
-from edgebrain.auditing.leakage import STRANGERS as WITHOUT_OWN
+from edgebrain.auditing.leakage import WITHOUT_OWN_GROUP as WITHOUT_OWN
 from edgebrain.auditing.listing import list_pictures
 from edgebrain.auditing.run import ALONE, COPIED, RELATED, Audit, audit
 from edgebrain.data.pack import open_pack
@@ -20,7 +20,7 @@ from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.files import canonical_json
-from tests.auditing.factories import Folder, lesion, stranger, write
+from tests.auditing.factories import Folder, lesion, phantom_head, write
 from tests.data.pictures import put_image, put_mask
 
 
@@ -41,7 +41,7 @@ def items(audited: Audit, key: str) -> list[tuple[str, ...]]:
 def fill(folder: Folder, count: int = 8) -> list[str]:
     """Slices that have nothing in common, tumours and healthy ones, on both sides."""
     labels = ("glioma", "no_tumor", "meningioma", "pituitary")
-    return [folder.put(stranger(n), labels[n % 4], ("train", "test")[n // 4 % 2], mask=None) for n in range(count)]
+    return [folder.put(phantom_head(n), labels[n % 4], ("train", "test")[n // 4 % 2], mask=None) for n in range(count)]
 
 
 def groups_file(path: Path, groups: dict[str, str]) -> Path:
@@ -56,13 +56,13 @@ def test_a_clean_set_has_no_findings_of_copies_labels_or_masks(folder: Folder) -
 
 def test_byte_identical_files_are_found_within_and_across_sides(folder: Folder) -> None:
     fill(folder)
-    one = folder.put(stranger(10))
-    two, three = folder.put(stranger(10)), folder.put(stranger(10), side="test")
+    one = folder.put(phantom_head(10))
+    two, three = folder.put(phantom_head(10)), folder.put(phantom_head(10), side="test")
     audited = audit(folder.root)
     # Pairs are told with the first in the order of names, so that a thousand copies are no million pairs.
     assert items(audited, "file-across") == [(three, one), (three, two)]
     assert found(audited, "file-within") is None
-    folder.put(stranger(11)), folder.put(stranger(11))
+    folder.put(phantom_head(11)), folder.put(phantom_head(11))
     audited = audit(folder.root)
     assert len(items(audited, "file-within")) == 1
     assert found(audited, "file-across").level == "leak" and found(audited, "file-within").level == "note"
@@ -70,9 +70,11 @@ def test_byte_identical_files_are_found_within_and_across_sides(folder: Folder) 
 
 def test_the_same_pixels_in_another_encoding_are_told_from_equal_files(folder: Folder) -> None:
     fill(folder)
-    one = folder.put(stranger(10))
+    one = folder.put(phantom_head(10))
     two = folder.put(
-        np.dstack([stranger(10)] * 3), mask=lesion(stranger(10).shape), options=(cv2.IMWRITE_PNG_COMPRESSION, 9)
+        np.dstack([phantom_head(10)] * 3),
+        mask=lesion(phantom_head(10).shape),
+        options=(cv2.IMWRITE_PNG_COMPRESSION, 9),
     )
     audited = audit(folder.root)
     assert items(audited, "pixels-within") == [(one, two)] and found(audited, "file-within") is None
@@ -80,10 +82,16 @@ def test_the_same_pixels_in_another_encoding_are_told_from_equal_files(folder: F
 
 def test_mirrored_turned_recompressed_and_cropped_copies_have_names_of_their_own(folder: Folder) -> None:
     fill(folder)
-    sources = [folder.put(stranger(n)) for n in range(10, 15)]
-    again = cv2.imdecode(cv2.imencode(".jpg", stranger(12), [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 0)
-    brighter = (255 * (stranger(13) / 255.0) ** 0.6).astype(np.uint8)
-    changed = [stranger(10)[:, ::-1], np.rot90(stranger(11)), again, brighter, stranger(14)[4:-6, 5:-5]]
+    sources = [folder.put(phantom_head(n)) for n in range(10, 15)]
+    again = cv2.imdecode(cv2.imencode(".jpg", phantom_head(12), [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 0)
+    brighter = (255 * (phantom_head(13) / 255.0) ** 0.6).astype(np.uint8)
+    changed = [
+        phantom_head(10)[:, ::-1],
+        np.rot90(phantom_head(11)),
+        again,
+        brighter,
+        phantom_head(14)[4:-6, 5:-5],
+    ]
     copies = [folder.put(image, side="test") for image in changed]
     audited = audit(folder.root)
     pairs = list(zip(copies, sources, strict=True))
@@ -97,7 +105,7 @@ def test_mirrored_turned_recompressed_and_cropped_copies_have_names_of_their_own
 
 def test_a_given_split_takes_the_place_of_the_folders_sides(folder: Folder, tmp_path: Path) -> None:
     names = fill(folder)
-    one, two = folder.put(stranger(10)), folder.put(stranger(10)[:, ::-1])
+    one, two = folder.put(phantom_head(10)), folder.put(phantom_head(10)[:, ::-1])
     assert found(audit(folder.root), "mirrored-across") is None
     every = {name: name for name in (*names, one, two)}
     Split((one, *names[:4]), (names[4],), (two, *names[5:]), every).write(tmp_path / "split.json")
@@ -107,8 +115,8 @@ def test_a_given_split_takes_the_place_of_the_folders_sides(folder: Folder, tmp_
 
 def test_one_picture_with_two_labels_or_planes_is_a_contradiction(folder: Folder) -> None:
     fill(folder)
-    one, two = folder.put(stranger(10), "glioma"), folder.put(stranger(10)[:, ::-1], "pituitary")
-    three, four = folder.put(stranger(11), plane="axial"), folder.put(stranger(11), plane="coronal")
+    one, two = folder.put(phantom_head(10), "glioma"), folder.put(phantom_head(10)[:, ::-1], "pituitary")
+    three, four = folder.put(phantom_head(11), plane="axial"), folder.put(phantom_head(11), plane="coronal")
     audited = audit(folder.root)
     assert items(audited, "two-labels") == [(one, two)] and items(audited, "two-planes") == [(three, four)]
     assert found(audited, "two-labels").details == ("glioma / pituitary",)
@@ -116,7 +124,7 @@ def test_one_picture_with_two_labels_or_planes_is_a_contradiction(folder: Folder
 
 def test_given_groups_that_straddle_sides_or_miss_a_copy_are_named(folder: Folder, tmp_path: Path) -> None:
     names = fill(folder)
-    one, two = folder.put(stranger(10)), folder.put(stranger(10)[:, ::-1])
+    one, two = folder.put(phantom_head(10)), folder.put(phantom_head(10)[:, ::-1])
     groups = {name: f"g{place}" for place, name in enumerate([*names, one, two])}
     groups[names[7]] = groups[names[0]]
     audited = audit(folder.root, groups_file(tmp_path / "g.csv", groups))
@@ -145,7 +153,7 @@ MASKS = {
 @pytest.mark.parametrize("key", MASKS)
 def test_a_bad_mask_is_found_by_its_name(folder: Folder, key: str) -> None:
     fill(folder)
-    bad = folder.put(stranger(10), mask=MASKS[key](lesion(stranger(10).shape)))
+    bad = folder.put(phantom_head(10), mask=MASKS[key](lesion(phantom_head(10).shape)))
     audited = audit(folder.root)
     assert [finding.key for finding in audited.findings if finding.key.startswith("mask")] == [key]
     assert items(audited, key) == [(bad,)] and found(audited, key).level == "wrong"
@@ -153,15 +161,15 @@ def test_a_bad_mask_is_found_by_its_name(folder: Folder, key: str) -> None:
 
 def test_lossy_masks_are_good_masks(folder: Folder) -> None:
     fill(folder)
-    noise = np.random.default_rng(0).integers(0, 10, stranger(10).shape).astype(np.uint8)
-    folder.put(stranger(10), mask=np.where(lesion(stranger(10).shape) > 0, 255 - noise, noise))
-    folder.put(stranger(11), "no_tumor", mask=np.resize(noise, stranger(11).shape))
+    noise = np.random.default_rng(0).integers(0, 10, phantom_head(10).shape).astype(np.uint8)
+    folder.put(phantom_head(10), mask=np.where(lesion(phantom_head(10).shape) > 0, 255 - noise, noise))
+    folder.put(phantom_head(11), "no_tumor", mask=np.resize(noise, phantom_head(11).shape))
     assert [finding.key for finding in audit(folder.root).findings] == []
 
 
 def test_a_lesion_in_a_healthy_slice_a_missing_and_a_broken_mask_are_found(folder: Folder) -> None:
     names = fill(folder)
-    healthy = folder.put(stranger(10), "no_tumor", mask=lesion(stranger(10).shape))
+    healthy = folder.put(phantom_head(10), "no_tumor", mask=lesion(phantom_head(10).shape))
     folder.mask(names[0]).unlink()
     folder.mask(names[2]).write_bytes(b"no mask")
     audited = audit(folder.root)
@@ -171,7 +179,7 @@ def test_a_lesion_in_a_healthy_slice_a_missing_and_a_broken_mask_are_found(folde
 
 def test_one_mask_for_two_pictures_is_noted(folder: Folder) -> None:
     fill(folder)
-    pictures = [cv2.resize(stranger(n), (220, 210)) for n in (10, 11)]
+    pictures = [cv2.resize(phantom_head(n), (220, 210)) for n in (10, 11)]
     one, two = (folder.put(picture) for picture in pictures)
     audited = audit(folder.root)
     assert items(audited, "mask-twice") == [(two,)] and one in found(audited, "mask-twice").details[0]
@@ -179,10 +187,10 @@ def test_one_mask_for_two_pictures_is_noted(folder: Folder) -> None:
 
 def test_unreadable_pictures_and_strays_are_named_and_the_rest_is_done(folder: Folder) -> None:
     names = fill(folder)
-    one, two = folder.put(stranger(10)), folder.put(stranger(10)[::-1])
+    one, two = folder.put(phantom_head(10)), folder.put(phantom_head(10)[::-1])
     folder.image(names[0]).write_bytes(b"")
     folder.image(names[1]).write_bytes(folder.image(names[1]).read_bytes()[:500])
-    write(folder.root / "segmentation_task/train/images/holiday.png", stranger(11))
+    write(folder.root / "segmentation_task/train/images/holiday.png", phantom_head(11))
     audited = audit(folder.root)
     assert items(audited, "unreadable") == [(name,) for name in sorted(names[:2])]
     assert [Path(name).name for (name,) in items(audited, "strays")] == ["holiday.png"]
@@ -193,7 +201,7 @@ def test_unreadable_pictures_and_strays_are_named_and_the_rest_is_done(folder: F
 
 def test_mixed_formats_are_noted(folder: Folder) -> None:
     fill(folder)
-    write(folder.root / "segmentation_task/train/images/brisc2025_train_90000_gl_ax_t1.jpg", stranger(10))
+    write(folder.root / "segmentation_task/train/images/brisc2025_train_90000_gl_ax_t1.jpg", phantom_head(10))
     audited = audit(folder.root)
     assert items(audited, "mixed-formats") == [("brisc2025_train_90000_gl_ax_t1.jpg",)]
 
@@ -221,8 +229,8 @@ def test_a_groups_file_or_split_of_another_set_is_an_error(folder: Folder, tmp_p
 
 
 def test_one_group_and_one_class_are_said_and_the_rest_is_done(folder: Folder, tmp_path: Path) -> None:
-    names = [folder.put(stranger(n)) for n in range(3)]
-    two = folder.put(stranger(0)[:, ::-1])
+    names = [folder.put(phantom_head(n)) for n in range(3)]
+    two = folder.put(phantom_head(0)[:, ::-1])
     audited = audit(folder.root, groups_file(tmp_path / "g.csv", dict.fromkeys([*names, two], "only")))
     assert found(audited, "one-group") is not None and audited.shortcuts == ()
     assert any("all slices are glioma" in note for note in audited.notes)
@@ -246,8 +254,8 @@ def test_missing_empty_and_unreadable_folders_are_errors_with_a_way_out(tmp_path
 
 def test_a_plain_folder_of_pictures_is_searched_for_copies(tmp_path: Path) -> None:
     for n in range(4):
-        write(tmp_path / "any" / f"{n}.png", stranger(n))
-    write(tmp_path / "any" / "deeper" / "copy.png", stranger(2)[:, ::-1])
+        write(tmp_path / "any" / f"{n}.png", phantom_head(n))
+    write(tmp_path / "any" / "deeper" / "copy.png", phantom_head(2)[:, ::-1])
     audited = audit(tmp_path / "any")
     assert items(audited, "mirrored-within") == [("2.png", "deeper/copy.png")]
     assert audited.baselines is None and audited.sides == {} and len(set(audited.groups)) == 4
@@ -256,9 +264,9 @@ def test_a_plain_folder_of_pictures_is_searched_for_copies(tmp_path: Path) -> No
 
 def test_a_plain_folder_tells_sides_classes_and_masks_by_its_names(tmp_path: Path) -> None:
     root = tmp_path / "kaggle"
-    write(root / "Training" / "yes" / "images" / "a.png", stranger(0))
-    write(root / "Training" / "yes" / "masks" / "a.png", lesion(stranger(0).shape)[:-3])
-    write(root / "Testing" / "no" / "b.png", stranger(0)[:, ::-1])
+    write(root / "Training" / "yes" / "images" / "a.png", phantom_head(0))
+    write(root / "Training" / "yes" / "masks" / "a.png", lesion(phantom_head(0).shape)[:-3])
+    write(root / "Testing" / "no" / "b.png", phantom_head(0)[:, ::-1])
     audited = audit(root)
     assert audited.sides == {"train": 1, "test": 1} and audited.labels == {"yes": 1, "no_tumor": 1}
     assert items(audited, "mirrored-across") == [("Testing/no/b.png", "Training/yes/images/a.png")]
@@ -268,7 +276,7 @@ def test_a_plain_folder_tells_sides_classes_and_masks_by_its_names(tmp_path: Pat
 
 def test_what_copying_is_worth_is_told_for_copies_relatives_and_the_rest(folder: Folder, tmp_path: Path) -> None:
     names = fill(folder)
-    copy = folder.put(stranger(0)[:, ::-1], side="test", mask=lesion(stranger(0).shape)[:, ::-1])
+    copy = folder.put(phantom_head(0)[:, ::-1], side="test", mask=lesion(phantom_head(0).shape)[:, ::-1])
     groups = {name: f"g{place}" for place, name in enumerate([*names, copy])}
     groups[names[4]] = groups[names[2]]
     figures = {one.part: one for one in audit(folder.root, groups_file(tmp_path / "g.csv", groups)).baselines or ()}
@@ -283,7 +291,7 @@ def test_the_groups_that_are_written_can_be_trained_with_and_hold_copies_togethe
     folder: Folder, tmp_path: Path
 ) -> None:
     fill(folder)
-    one, two = folder.put(stranger(10)), folder.put(stranger(10)[:, ::-1], side="test")
+    one, two = folder.put(phantom_head(10)), folder.put(phantom_head(10)[:, ::-1], side="test")
     (tmp_path / "groups.csv").write_text(audit(folder.root).groups_csv())
     pack = open_pack(open_dataset(folder.root, tmp_path / "groups.csv"))
     groups = dict(zip(pack.names, pack.groups, strict=True))
@@ -293,21 +301,21 @@ def test_the_groups_that_are_written_can_be_trained_with_and_hold_copies_togethe
 def test_the_audit_groups_slices_as_the_splitter_does(phantoms: Path, tmp_path: Path) -> None:
     shutil.copytree(phantoms / "images", tmp_path / "bare")
     audited = audit(tmp_path / "bare")
-    from edgebrain.data.groups import groups_from_images
+    from edgebrain.duplicates.groups import groups_from_images
 
     assert list(audited.groups) == groups_from_images(audited.scan.images)
 
 
 def test_findings_stand_worst_first_and_json_holds_all_of_them(folder: Folder) -> None:
     fill(folder)
-    folder.put(stranger(10))
-    folder.put(stranger(10), "pituitary", side="test")
-    folder.put(stranger(10)[:, ::-1])
+    folder.put(phantom_head(10))
+    folder.put(phantom_head(10), "pituitary", side="test")
+    folder.put(phantom_head(10)[:, ::-1])
     audited = audit(folder.root)
     levels = [LEVELS.index(finding.level) for finding in audited.findings]
     assert levels == sorted(levels) and len(set(levels)) == 3
     content = json.loads(canonical_json(audited.as_json()))
-    assert content["schema"] == 1 and content["slices"] == 11 and content["groups"] == 9
+    assert content["schema"] == 2 and content["slices"] == 11 and content["groups"] == 9
     assert [entry["key"] for entry in content["findings"]] == [finding.key for finding in audited.findings]
     for entry in content["findings"]:
         assert entry["count"] == len(entry["items"]) and entry["level"] in LEVELS and entry["advice"]
@@ -331,7 +339,7 @@ def test_the_audit_of_the_real_brisc_finds_what_its_documentation_says(real_bris
     figures = {one.part: one for one in audited.baselines or ()}
     assert figures["all"].dice == pytest.approx(0.788, abs=0.01)
     assert figures[COPIED].accuracy == 1.0 and figures[ALONE].dice is not None and figures[ALONE].dice < 0.3
-    assert {one.fact for one in audited.shortcuts if one.tells} >= {"size", "JPEG tables", "file bytes"}
+    assert {one.fact for one in audited.shortcuts if one.is_shortcut} >= {"size", "JPEG tables", "file bytes"}
 
 
 def test_patients_of_a_groups_file_are_joined_with_what_is_found(real_figshare: Path, tmp_path: Path) -> None:
@@ -348,7 +356,7 @@ def kaggle(root: Path, healthy: str = "notumor") -> Path:
     """A plain folder as people share them: classes in folders, masks of the tumours beside them."""
     for place, name in enumerate(("glioma_tumor", "meningioma_tumor", healthy)):
         for number in range(3):
-            image = stranger(3 * place + number)
+            image = phantom_head(3 * place + number)
             write(root / "Training" / name / f"{name[0]}{number}.png", image)
             if name != healthy:
                 write(root / "Training" / "masks" / f"{name[0]}{number}.png", lesion(image.shape))
@@ -367,7 +375,7 @@ def test_healthy_slices_need_no_mask_however_their_folder_is_called(tmp_path: Pa
 def test_masks_beside_their_pictures_are_no_slices_and_cases_no_classes(tmp_path: Path, suffix: str) -> None:
     for case in range(3):
         for number in range(3):
-            image = stranger(3 * case + number)
+            image = phantom_head(3 * case + number)
             stem = tmp_path / "set" / f"TCGA_AA_{case}" / f"TCGA_AA_{case}_{number}"
             write(stem.with_name(f"{stem.name}.tif"), image)
             mask = stem.with_name(f"{stem.name}{suffix}")
@@ -382,7 +390,7 @@ def test_masks_beside_their_pictures_are_no_slices_and_cases_no_classes(tmp_path
 
 def test_masks_that_belong_to_no_picture_are_a_finding_with_their_names(tmp_path: Path) -> None:
     root = kaggle(tmp_path / "set")
-    write(root / "Training" / "masks" / "elsewhere.png", lesion(stranger(0).shape))
+    write(root / "Training" / "masks" / "elsewhere.png", lesion(phantom_head(0).shape))
     (root / "Training" / "masks" / "volume.npy").write_bytes(b"x")
     finding = found(audit(root), "mask-lone")
     assert finding is not None and (finding.count, finding.level) == (2, "wrong")
@@ -400,8 +408,8 @@ def test_a_known_layout_names_masks_without_a_picture_too(folder: Folder) -> Non
 
 def test_masks_of_0_and_1_are_read_by_the_sets_encoding_and_told_in_a_note(folder: Folder) -> None:
     for number in range(6):
-        folder.put(stranger(number), mask=lesion(stranger(number).shape) // 255)
-    folder.put(stranger(7), "no_tumor")
+        folder.put(phantom_head(number), mask=lesion(phantom_head(number).shape) // 255)
+    folder.put(phantom_head(7), "no_tumor")
     audited = audit(folder.root)
     assert [finding.key for finding in audited.findings if finding.key.startswith("mask")] == []
     assert "masks: 0/1 (not 0/255): 1 is read as lesion" in audited.notes
@@ -411,7 +419,7 @@ def test_masks_of_0_and_1_are_read_by_the_sets_encoding_and_told_in_a_note(folde
 
 def test_two_masks_of_one_slice_are_a_finding(folder: Folder) -> None:
     names = fill(folder)
-    write(folder.mask(names[0]).with_suffix(".tif"), lesion(stranger(0).shape))
+    write(folder.mask(names[0]).with_suffix(".tif"), lesion(phantom_head(0).shape))
     assert items(audit(folder.root), "mask-doubled") == [(names[0],)]
 
 

@@ -12,18 +12,18 @@ from typer.testing import CliRunner, Result
 from edgebrain.cli.data import app
 from edgebrain.data.readers import open_dataset
 from edgebrain.errors import BadData, CannotWrite
-from tests.auditing.factories import Folder, lesion, stranger
+from tests.auditing.factories import Folder, lesion, phantom_head
 from tests.data.pictures import no_file_above
 
 
 @pytest.fixture
 def leaking(tmp_path: Path) -> Folder:
-    """Eight strangers, a mirrored copy across sides with another label, and an empty mask."""
+    """Eight unrelated_slices, a mirrored copy across sides with another label, and an empty mask."""
     folder = Folder(tmp_path / "set")
     for n in range(8):
-        folder.put(stranger(n), ("glioma", "no_tumor")[n % 2], ("train", "test")[n // 2 % 2])
-    folder.put(stranger(0)[:, ::-1], "pituitary", "test")
-    folder.put(stranger(9), mask=np.zeros(stranger(9).shape, np.uint8))
+        folder.put(phantom_head(n), ("glioma", "no_tumor")[n % 2], ("train", "test")[n // 2 % 2])
+    folder.put(phantom_head(0)[:, ::-1], "pituitary", "test")
+    folder.put(phantom_head(9), mask=np.zeros(phantom_head(9).shape, np.uint8))
     return folder
 
 
@@ -62,7 +62,7 @@ def test_groups_json_and_page_are_written_and_named(leaking: Folder, tmp_path: P
 
 def test_json_on_stdout_is_json_alone(leaking: Folder) -> None:
     content = json.loads(run(leaking.root, "--json", "-").stdout)
-    assert content["schema"] == 1 and content["findings"][0]["key"] == "mirrored-across"
+    assert content["schema"] == 2 and content["findings"][0]["key"] == "mirrored-across"
 
 
 def test_files_that_are_there_are_replaced_only_with_force(leaking: Folder, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_names_are_escaped_in_the_page(tmp_path: Path) -> None:
     from tests.auditing.factories import write
 
     for n, name in enumerate(("<b>a", "c&d")):
-        write(tmp_path / "set" / f"{name}.png", stranger(0) if n == 0 else stranger(0)[:, ::-1])
+        write(tmp_path / "set" / f"{name}.png", phantom_head(0) if n == 0 else phantom_head(0)[:, ::-1])
     run(tmp_path / "set", "--html", tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text()
     assert "<b>" not in text and "&lt;b&gt;a.png" in text and "c&amp;d.png" in text
@@ -129,6 +129,6 @@ def test_the_page_of_the_real_brisc_stays_below_3_mb(real_brisc: Path, tmp_path:
 def test_a_set_without_findings_says_so(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "set")
     for n in range(4):
-        folder.put(stranger(n), mask=lesion(stranger(n).shape, 10 + n))
+        folder.put(phantom_head(n), mask=lesion(phantom_head(n).shape, 10 + n))
     result = run(folder.root)
     assert "nothing was found" in result.stdout and "all slices are glioma" in result.stdout

@@ -9,7 +9,7 @@ import pytest
 from edgebrain.auditing.facts import quantisation_tables, scan_pictures
 from edgebrain.data.sample import Record
 from edgebrain.runtime.transform import shrink
-from tests.auditing.factories import lesion, stranger, write
+from tests.auditing.factories import lesion, phantom_head, write
 
 
 def jpeg(image: np.ndarray, quality: int) -> bytes:
@@ -17,8 +17,8 @@ def jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def test_quantisation_tables_depend_on_the_quality_and_not_on_the_picture() -> None:
-    assert quantisation_tables(jpeg(stranger(0), 90)) == quantisation_tables(jpeg(stranger(1), 90)) != ""
-    assert quantisation_tables(jpeg(stranger(0), 90)) != quantisation_tables(jpeg(stranger(0), 75))
+    assert quantisation_tables(jpeg(phantom_head(0), 90)) == quantisation_tables(jpeg(phantom_head(1), 90)) != ""
+    assert quantisation_tables(jpeg(phantom_head(0), 90)) != quantisation_tables(jpeg(phantom_head(0), 75))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xdb\x00", b"\x89PNG\r\n\x1a\n"])
@@ -27,7 +27,7 @@ def test_what_is_no_whole_jpeg_has_no_tables(data: bytes) -> None:
 
 
 def test_no_beginning_of_a_jpeg_makes_the_reader_of_tables_fail() -> None:
-    data = jpeg(stranger(0), 90)
+    data = jpeg(phantom_head(0), 90)
     assert {quantisation_tables(data[:end]) for end in range(700)} <= {"", *{quantisation_tables(data)}} | {
         quantisation_tables(data[:end]) for end in range(20, 160)
     }
@@ -56,9 +56,9 @@ def test_the_facts_of_a_picture_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_one_and_three_channels_of_the_same_grey_have_the_same_pixels(tmp_path: Path) -> None:
-    write(tmp_path / "a.png", stranger(0))
-    write(tmp_path / "b.png", np.dstack([stranger(0)] * 3))
-    write(tmp_path / "c.png", stranger(0).T)
+    write(tmp_path / "a.png", phantom_head(0))
+    write(tmp_path / "b.png", np.dstack([phantom_head(0)] * 3))
+    write(tmp_path / "c.png", phantom_head(0).T)
     facts = scan_pictures([Record(name, tmp_path / f"{name}.png", None, "", "") for name in "abc"]).facts
     assert facts[0].pixels == facts[1].pixels != facts[2].pixels
     assert len({fact.sha256 for fact in facts}) == 3

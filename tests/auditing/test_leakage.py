@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebrain.auditing.leakage import ALL, REST, STRANGERS, TWINS, copy_baselines, nearest_rows
+from edgebrain.auditing.leakage import ALL, RELATED, UNRELATED, WITHOUT_OWN_GROUP, copy_baselines, nearest_rows
 from edgebrain.bundle import CLASSES
 from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
@@ -45,9 +45,9 @@ def test_a_mirrored_twin_brings_its_class_and_its_mirrored_mask() -> None:
     )
     figures = {one.part: one for one in copy_baselines(pack, np.array([0, 1]), np.array([2]))}
     assert (figures[ALL].accuracy, figures[ALL].dice, figures[ALL].masks) == (1.0, 1.0, 1)
-    assert figures[TWINS].slices == 1 and figures[REST].slices == 0
-    assert figures[REST].accuracy is None and figures[REST].dice is None
-    assert (figures[STRANGERS].accuracy, figures[STRANGERS].dice) == (0.0, 0.0)
+    assert figures[RELATED].slices == 1 and figures[UNRELATED].slices == 0
+    assert figures[UNRELATED].accuracy is None and figures[UNRELATED].dice is None
+    assert (figures[WITHOUT_OWN_GROUP].accuracy, figures[WITHOUT_OWN_GROUP].dice) == (0.0, 0.0)
 
 
 def test_healthy_slices_count_for_the_class_only() -> None:
@@ -60,12 +60,12 @@ def test_healthy_slices_count_for_the_class_only() -> None:
     assert (everything.slices, everything.masks, everything.accuracy, everything.dice) == (2, 1, 1.0, 1.0)
 
 
-def test_a_slice_whose_group_is_all_of_training_has_no_stranger_to_copy() -> None:
+def test_a_slice_whose_group_is_all_of_training_has_nothing_to_copy() -> None:
     pack = slices([noise(0), noise(0)], [GLIOMA, GLIOMA], "aa", [half(True), half(True)])
-    nearest, _ = nearest_rows(pack, np.array([0]), np.array([1]), strangers=True)
+    nearest, _ = nearest_rows(pack, np.array([0]), np.array([1]), without_own_group=True)
     assert nearest.tolist() == [-1]
     figures = copy_baselines(pack, np.array([0]), np.array([1]))
-    assert (figures[-1].part, figures[-1].accuracy, figures[-1].dice) == (STRANGERS, 0.0, 0.0)
+    assert (figures[-1].part, figures[-1].accuracy, figures[-1].dice) == (WITHOUT_OWN_GROUP, 0.0, 0.0)
 
 
 def test_window_and_offset_do_not_change_who_is_nearest_and_blocks_do_not_either(
@@ -83,11 +83,11 @@ def test_window_and_offset_do_not_change_who_is_nearest_and_blocks_do_not_either
     assert whole[0].tolist() == cut[0].tolist() == list(range(19, -1, -1)) and not whole[1].any()
 
 
-def test_on_phantoms_twins_score_higher_than_the_rest(phantoms: Path) -> None:
+def test_on_phantoms_slices_with_a_relative_in_training_score_higher(phantoms: Path) -> None:
     pack = open_pack(open_dataset(phantoms))
     rows = np.arange(len(pack.names))
     figures = {one.part: one for one in copy_baselines(pack, rows[rows % 3 > 0], rows[rows % 3 == 0])}
-    assert figures[ALL].slices == figures[TWINS].slices + figures[REST].slices == 28
-    assert (figures[TWINS].accuracy or 0) > (figures[REST].accuracy or 0)
-    assert (figures[TWINS].dice or 0) > (figures[REST].dice or 0)
+    assert figures[ALL].slices == figures[RELATED].slices + figures[UNRELATED].slices == 28
+    assert (figures[RELATED].accuracy or 0) > (figures[UNRELATED].accuracy or 0)
+    assert (figures[RELATED].dice or 0) > (figures[UNRELATED].dice or 0)
     assert set(figures[ALL].as_json()) == {"part", "slices", "accuracy", "masks", "dice"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgebrain.auditing.facts import PictureFacts
-from edgebrain.auditing.shortcuts import EVERYTHING, Shortcut, shortcut_findings, shortcuts
+from edgebrain.auditing.shortcuts import ALL_FACTS, Shortcut, shortcut_findings, shortcuts
 from edgebrain.data.sample import Record
 
 LABELS = ("glioma", "no_tumor")
@@ -38,7 +38,7 @@ def own_groups(count: int = 400) -> list[str]:
 
 def test_where_nothing_depends_on_the_class_nothing_tells_it() -> None:
     found = shortcuts(facts(), own_groups())
-    assert not any(shortcut.tells for shortcut in found) and shortcut_findings(facts(), found) == []
+    assert not any(shortcut.is_shortcut for shortcut in found) and shortcut_findings(facts(), found) == []
     assert all(shortcut.majority == 0.5 and abs(shortcut.accuracy - 0.5) < 0.12 for shortcut in found)
 
 
@@ -59,10 +59,10 @@ def test_a_fact_that_tells_the_class_is_named(field: str, values: tuple[object, 
     drawn = facts(**{field: [values[(place + (place % 10 == 3)) % 2] for place in range(400)]})
     found = shortcuts(drawn, own_groups())
     told = by_fact(found)
-    assert {name for name, one in told.items() if one.tells} == {fact, EVERYTHING}
+    assert {name for name, one in told.items() if one.is_shortcut} == {fact, ALL_FACTS}
     assert told[fact].accuracy == pytest.approx(0.9, abs=0.01) and told[fact].tumour_accuracy == told[fact].accuracy
     finding = shortcut_findings(drawn, found)[0]
-    assert finding.key == "shortcut" and set(finding.items) == {(fact,), (EVERYTHING,)}
+    assert finding.key == "shortcut" and set(finding.items) == {(fact,), (ALL_FACTS,)}
 
 
 def test_a_value_that_one_class_has_alone_gives_it_away() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgebrain.data.groups_csv import read_groups
+from edgebrain.data.groups import read_groups
 from edgebrain.data.readers import lone_masks, open_dataset, scan, strays
 from edgebrain.data.readers.registry import READERS
 from edgebrain.errors import BadData, BadImage

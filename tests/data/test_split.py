@@ -113,7 +113,7 @@ def test_a_file_that_is_no_split_is_an_error_that_names_it(tmp_path: Path, conte
 
 def test_an_unknown_side_or_name_is_an_error() -> None:
     split = make_split(*columns([2] * 30))
-    with pytest.raises(BadData, match="'holdout' is no side"):
+    with pytest.raises(BadData, match="'holdout' is not a side"):
         split.names_of("holdout")
     with pytest.raises(BadData, match="on no side"):
         split.side("ghost.png")
@@ -146,12 +146,12 @@ def test_a_group_that_mixes_classes_counts_for_its_majority() -> None:
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.3, 0.0), (0.5, 0.2, 0.2), (1.2, -0.1, -0.1)])
 def test_impossible_shares_are_refused(fractions: tuple[float, float, float]) -> None:
-    with pytest.raises(BadData, match="no split in three"):
+    with pytest.raises(BadData, match="do not make three sides"):
         make_split(*columns([2] * 30), fractions=fractions)
 
 
 def test_a_name_twice_or_a_slice_without_group_is_refused() -> None:
-    with pytest.raises(BadData, match="a: stands twice"):
+    with pytest.raises(BadData, match="a: occurs twice"):
         make_split(list("aab"), ["glioma"] * 3, ["axial"] * 3, list("123"))
     with pytest.raises(BadData, match="b: has no group"):
         make_split(list("abc"), ["glioma"] * 3, ["axial"] * 3, ["1", "", "3"])

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgebrain.data.groups import groups_from_images, joined
+from edgebrain.duplicates.groups import groups_from_images, groups_of_links
 from edgebrain.duplicates.matching import COPY, CROPPED, NEAR, NEAR_FROM, NEIGHBOURS, find_links
-from edgebrain.duplicates.similarity import STATES, details_of, halved, in_state, states
+from edgebrain.duplicates.similarity import details_of, dihedral_transform, dihedral_transforms, halved
 from edgebrain.phantom.generator import generate
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.transform import shrink
@@ -22,12 +22,12 @@ FIRST_SLICES = [start + 12 * turn for turn in range(4) for start in STARTS]
 
 @pytest.fixture(scope="module")
 def drawn() -> list[np.ndarray]:
-    """28 strangers at their own sizes."""
+    """28 unrelated slices at their own sizes."""
     return [generate(index, seed=21).image for index in FIRST_SLICES]
 
 
 @pytest.fixture(scope="module")
-def strangers(drawn: list[np.ndarray]) -> np.ndarray:
+def unrelated(drawn: list[np.ndarray]) -> np.ndarray:
     return small(drawn)
 
 
@@ -60,29 +60,29 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_copy_is_the_same_picture(drawn: list[np.ndarray], strangers: np.ndarray, change: str) -> None:
+def test_a_changed_copy_is_the_same_picture(drawn: list[np.ndarray], unrelated: np.ndarray, change: str) -> None:
     copies = small([CHANGES[change](image) for image in drawn])
-    links = find_links(np.concatenate([strangers, copies]))
+    links = find_links(np.concatenate([unrelated, copies]))
     same = links.kind != NEAR
     found = set(zip(links.first[same].tolist(), links.second[same].tolist(), strict=True))
     assert found == {(row, row + len(drawn)) for row in range(len(drawn))}
     assert set(links.kind[same].tolist()) == ({CROPPED} if "crop" in change else {COPY})
 
 
-@pytest.mark.parametrize("state", range(8))
-def test_the_state_of_a_link_turns_the_first_slice_into_the_second(strangers: np.ndarray, state: int) -> None:
-    copies = np.stack([in_state(image, state) for image in strangers])
-    links = find_links(np.concatenate([strangers, copies]))
+@pytest.mark.parametrize("dihedral", range(8))
+def test_the_transform_of_a_link_turns_the_first_slice_into_the_second(unrelated: np.ndarray, dihedral: int) -> None:
+    copies = np.stack([dihedral_transform(image, dihedral) for image in unrelated])
+    links = find_links(np.concatenate([unrelated, copies]))
     same = links.kind == COPY
-    assert same.sum() == len(strangers) and set(links.state[same].tolist()) == {state}
-    links = find_links(np.concatenate([copies, strangers]))
-    for first, second, way in zip(links.first, links.second, links.state, strict=True):
-        if second == first + len(strangers):
-            assert (in_state(copies[first], int(way)) == strangers[second - len(strangers)]).all(), STATES[way]
+    assert same.sum() == len(unrelated) and set(links.dihedral[same].tolist()) == {dihedral}
+    links = find_links(np.concatenate([copies, unrelated]))
+    for first, second, way in zip(links.first, links.second, links.dihedral, strict=True):
+        if second == first + len(unrelated):
+            assert (dihedral_transform(copies[first], int(way)) == unrelated[second - len(unrelated)]).all()
 
 
-def test_strangers_are_no_copies_and_seldom_neighbours(strangers: np.ndarray) -> None:
-    links = find_links(strangers)
+def test_unrelated_slices_are_no_copies_and_seldom_neighbours(unrelated: np.ndarray) -> None:
+    links = find_links(unrelated)
     assert (links.kind == NEAR).all() and len(links) <= 2
 
 
@@ -106,7 +106,7 @@ def test_slices_of_real_patients_are_linked_within_a_patient_only_and_are_no_cop
 def test_the_search_finds_what_comparing_all_with_all_finds() -> None:
     images = small([generate(index, seed=4).image for index in range(100)])
     flat = details_of(np.stack([halved(image) for image in images]))
-    every = [(turned.reshape(100, -1) @ flat.reshape(100, -1).T) for turned in states(flat)]
+    every = [(turned.reshape(100, -1) @ flat.reshape(100, -1).T) for turned in dihedral_transforms(flat)]
     rows, columns = np.nonzero(np.triu(np.max(every, axis=0) >= NEAR_FROM, 1))
     wanted = set(zip(rows.tolist(), columns.tolist(), strict=True))
     links = find_links(images)
@@ -114,38 +114,38 @@ def test_the_search_finds_what_comparing_all_with_all_finds() -> None:
     assert len(wanted) > 30 and len(wanted - found) <= 0.01 * len(wanted)
 
 
-def test_each_pair_stands_once_and_the_pairs_are_sorted(strangers: np.ndarray) -> None:
-    links = find_links(np.concatenate([strangers, strangers[:, :, ::-1], strangers]))
+def test_each_pair_stands_once_and_the_pairs_are_sorted(unrelated: np.ndarray) -> None:
+    links = find_links(np.concatenate([unrelated, unrelated[:, :, ::-1], unrelated]))
     pairs = list(zip(links.first.tolist(), links.second.tolist(), strict=True))
     assert pairs == sorted(set(pairs)) and all(first < second for first, second in pairs)
 
 
-def test_exact_repeats_are_linked_with_the_first_however_many_they_are(strangers: np.ndarray) -> None:
-    images = np.concatenate([strangers[:3], np.repeat(strangers[1:2], 3 * NEIGHBOURS, axis=0)])
+def test_exact_repeats_are_linked_with_the_first_however_many_they_are(unrelated: np.ndarray) -> None:
+    images = np.concatenate([unrelated[:3], np.repeat(unrelated[1:2], 3 * NEIGHBOURS, axis=0)])
     links = find_links(images)
     mine = (links.first == 1) & (links.similarity == 1.0)
     assert links.second[mine].tolist() == list(range(3, len(images)))
     assert len(set(groups_from_images(images))) == 3
 
 
-def test_more_versions_than_a_slice_has_candidates_are_still_one_group(strangers: np.ndarray) -> None:
+def test_more_versions_than_a_slice_has_candidates_are_still_one_group(unrelated: np.ndarray) -> None:
     rng = np.random.default_rng(0)
-    versions = [np.clip(strangers[0] + rng.normal(0, 3, (128, 128)), 0, 255) for _ in range(2 * NEIGHBOURS)]
-    groups = groups_from_images(np.concatenate([np.stack(versions).astype(np.uint8), strangers[1:]]))
+    versions = [np.clip(unrelated[0] + rng.normal(0, 3, (128, 128)), 0, 255) for _ in range(2 * NEIGHBOURS)]
+    groups = groups_from_images(np.concatenate([np.stack(versions).astype(np.uint8), unrelated[1:]]))
     assert len(set(groups[: 2 * NEIGHBOURS])) == 1 and len(set(groups)) >= 26
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_few_slices_are_no_problem(strangers: np.ndarray, count: int) -> None:
-    assert len(find_links(strangers[:count])) == 0
+def test_few_slices_are_no_problem(unrelated: np.ndarray, count: int) -> None:
+    assert len(find_links(unrelated[:count])) == 0
 
 
-def test_progress_reaches_its_end(strangers: np.ndarray) -> None:
+def test_progress_reaches_its_end(unrelated: np.ndarray) -> None:
     steps: list[tuple[int, int]] = []
-    find_links(strangers, lambda what, done, total: steps.append((done, total)))
+    find_links(unrelated, lambda what, done, total: steps.append((done, total)))
     assert steps[-1] == (56, 56) and [done for done, _ in steps] == list(range(1, 57))
 
 
-def test_joined_follows_chains_and_names_groups_by_their_first_slice() -> None:
-    groups = joined(6, np.array([1, 4, 2]), np.array([4, 5, 3]))
+def test_groups_follow_chains_and_are_named_by_their_first_slice() -> None:
+    groups = groups_of_links(6, np.array([1, 4, 2]), np.array([4, 5, 3]))
     assert groups == ["g00000", "g00001", "g00002", "g00002", "g00001", "g00001"]

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from edgebrain.duplicates.similarity import (
     CROPS,
+    DIHEDRAL_NAMES,
     INVERSE,
-    STATES,
     aligned_similarity,
     coarse_crops,
     details_of,
+    dihedral_transform,
+    dihedral_transforms,
     halved,
-    in_state,
     mapped_similarity,
-    states,
 )
 from edgebrain.phantom.generator import generate
 from edgebrain.runtime.transform import shrink
@@ -55,10 +55,10 @@ def test_the_8_states_are_the_ones_that_their_names_say() -> None:
         "turned by 90 anticlockwise": np.rot90(image),
         "mirrored about the other diagonal": np.rot90(image, 2).T,
     }
-    for state, block in enumerate(states(image[np.newaxis])):
-        assert (in_state(image, state) == expected[STATES[state]]).all()
-        assert (block[0] == in_state(image, state)).all()
-        assert (in_state(in_state(image, state), INVERSE[state]) == image).all()
+    for dihedral, block in enumerate(dihedral_transforms(image[np.newaxis])):
+        assert (dihedral_transform(image, dihedral) == expected[DIHEDRAL_NAMES[dihedral]]).all()
+        assert (block[0] == dihedral_transform(image, dihedral)).all()
+        assert (dihedral_transform(dihedral_transform(image, dihedral), INVERSE[dihedral]) == image).all()
 
 
 @given(st.floats(0.4, 2.5), st.integers(0, 40), st.integers(180, 255))

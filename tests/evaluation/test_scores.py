@@ -131,7 +131,7 @@ def test_rows_of_the_confusion_are_true_and_columns_predicted() -> None:
     assert matrix[CLASSES.index("glioma"), CLASSES.index("pituitary")] == 1 and matrix.sum() == 1
 
 
-def test_strangers_among_the_classes_are_refused() -> None:
+def test_unknown_classes_are_refused() -> None:
     with pytest.raises(BadData, match="is not one of"):
         summarise([replace(score(), label="cyst")])
     with pytest.raises(BadData, match="3 probabilities for 4 classes"):

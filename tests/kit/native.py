@@ -34,7 +34,7 @@ MACHINE = platform.machine()
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TARGET = next((target for target, machine in MACHINES.items() if machine == MACHINE), "laptop")
 ENVIRONMENT = Path(np.__file__).parents[1]
-MODULES = {"ai-edge-litert": "ai_edge_litert", "numpy": "numpy", "opencv-python-headless": "cv2"}
+MODULES = {"ai-edge-litert": "ai_edge_litert", "msgspec": "msgspec", "numpy": "numpy", "opencv-python-headless": "cv2"}
 SHIM = """
 import importlib, sys
 from pathlib import Path

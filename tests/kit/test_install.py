@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import edgebrain
+from edgebrain.api.signing import Keys
 from edgebrain.bundle import open_bundle
 from edgebrain.kit.build import DEVICE
 from tests.kit.native import MACHINE, PYTHON, TOOLS, Device, change_runtime, make_device, native_kit, seal, unpack
@@ -113,8 +115,8 @@ def test_a_list_of_hashes_that_was_cut_short_is_refused(kit: Path, device: Devic
 
 def test_a_wheel_that_nobody_listed_is_not_unpacked(kit: Path, device: Device) -> None:
     wheel = next((kit / "wheels").glob("cv2*"))
-    shutil.copy(wheel, kit / "wheels/stranger-1.0-py3-none-any.whl")
-    (kit / "wheels/stranger-1.0-py3-none-any.whl").write_bytes(b"no zip")
+    shutil.copy(wheel, kit / "wheels/phantom_head-1.0-py3-none-any.whl")
+    (kit / "wheels/phantom_head-1.0-py3-none-any.whl").write_bytes(b"no zip")
     assert device.run(kit / "install.sh").returncode == 0
 
 
@@ -188,6 +190,67 @@ def test_a_folder_that_holds_something_else_is_left_alone(kit: Path, device: Dev
     assert [path.name for path in device.installed.iterdir()] == ["thesis.txt"]
     (device.home / "file").write_text("mine")
     assert f"{device.home}/file: is a file" in refused(device, kit, "--to", "file")
+
+
+@pytest.fixture
+def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Keys]:
+    """An unpacked kit whose bundle its maker signed, and the maker's keys."""
+    needs("openssl")
+    keys = edgebrain.generate_keys(tmp_path / "maker")
+    bundle = tiny_bundle(tmp_path / "int8", precision="int8")
+    edgebrain.sign(bundle.path, keys.secret)
+    kit = native_kit(bundle, tmp_path / "signed.tar", monkeypatch)
+    return unpack(kit.path, tmp_path / "signed kit"), keys
+
+
+def with_openssl(device: Device) -> Device:
+    """The device with the program that verifies."""
+    (device.path / "openssl").symlink_to(str(found("openssl")))
+    return device
+
+
+def test_a_signed_bundle_is_installed_for_who_names_the_makers_key(device: Device, signed: tuple[Path, Keys]) -> None:
+    kit, keys = signed
+    done = with_openssl(device).run(kit / "install.sh", "--key", keys.public)
+    assert done.returncode == 0, done.stderr
+    assert "installed: int8" in done.stdout
+    assert (device.installed / "bundle/signature").is_file()
+
+
+def test_a_bundle_signed_by_another_key_is_not_installed(
+    device: Device, signed: tuple[Path, Keys], tmp_path: Path
+) -> None:
+    kit, _ = signed
+    other = edgebrain.generate_keys(tmp_path / "other")
+    error = refused(with_openssl(device), kit, "--key", other.public)
+    assert "is signed by another key" in error
+    assert nothing_installed(device.installed)
+
+
+def test_an_unsigned_bundle_is_not_installed_for_who_names_a_key(kit: Path, device: Device, tmp_path: Path) -> None:
+    keys = edgebrain.generate_keys(tmp_path / "maker")
+    error = refused(device, kit, "--key", keys.public)
+    assert "is missing, so" in error and "is not signed" in error
+    assert nothing_installed(device.installed)
+
+
+def test_another_bundle_with_mended_hashes_is_not_installed_for_who_names_a_key(
+    device: Device, signed: tuple[Path, Keys]
+) -> None:
+    kit, keys = signed
+    manifest = kit / "bundle" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"parameters": 34', '"parameters": 33'))
+    edgebrain.seal(kit / "bundle")
+    seal(kit)
+    assert "its signature does not hold" in refused(with_openssl(device), kit, "--key", keys.public)
+    assert nothing_installed(device.installed)
+
+
+def test_what_cannot_be_verified_is_not_installed(device: Device, signed: tuple[Path, Keys]) -> None:
+    kit, keys = signed
+    assert "openssl" in refused(device, kit, "--key", keys.public)
+    assert "cannot be read" in refused(with_openssl(device), kit, "--key", "nowhere.pub")
+    assert nothing_installed(device.installed)
 
 
 def test_wrong_words_are_told_with_the_right_ones(kit: Path, device: Device) -> None:

@@ -16,7 +16,7 @@ from edgebrain.kit import wheels
 from edgebrain.kit.wheels import Place, choose_wheels, known_places, runtime_wheel, runtime_wheel_name, wheels_for
 
 PI = Place("aarch64", "2.36", "3.11")
-ON_A_PI = ["ai-edge-litert", "numpy", "opencv-python-headless"]
+ON_A_PI = ["ai-edge-litert", "msgspec", "numpy", "opencv-python-headless"]
 
 
 def tiny_wheel(name):
@@ -135,11 +135,15 @@ def test_our_own_wheel_holds_the_runtime_and_what_it_imports_and_nothing_else():
     roots = {name.split("/")[1] for name in ours}
     assert roots == {
         "__init__.py",
-        "bundle.py",
+        "bundle",
         "errors.py",
         "files.py",
+        "formats.py",
         "libraries.py",
+        "plugins.py",
         "progress.py",
+        "settings.py",
+        "signature.py",
         "text.py",
         "runtime",
     }

@@ -81,13 +81,13 @@ def other_content(pack: Pack, split: Split) -> Calibration:
 PLANTED: list[tuple[Plant, str]] = [
     (noise, "the images are random noise (neighbouring pixels correlate by 0.00"),
     (noise_under_good_names, "the images are random noise (neighbouring pixels correlate by"),
-    (foreign_pictures, "24 of 24 calibration images are no slices of the data set (cat0.jpg the first)"),
+    (foreign_pictures, "24 of 24 calibration images are not slices of the data set (first: cat0.jpg)"),
     (test_slices, "calibrated on the test side: "),
     (validation_slices, "calibrated on the val side: "),
     (one_class, "calibrated on one class only, glioma; no slice of meningioma, no_tumor, pituitary"),
     (no_healthy_slice, "no slice of no_tumor, which the training side has"),
     (inverted, "are not those of the slice of that name (24 slices in all): inverted, scaled or otherwise changed"),
-    (other_content, "is listed with another content than it has (1 slices in all): the list was edited"),
+    (other_content, "does not have the listed hash (1 slices in all): the list was edited"),
 ]
 
 
@@ -167,11 +167,11 @@ def test_away_from_its_run_the_slice_is_known_by_its_content(
     shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The data set elsewhere, with sides of its own and the picture under another name."""
-    from tests.auditing.factories import Folder, stranger
+    from tests.auditing.factories import Folder, phantom_head
 
     folder = Folder(tmp_path / "elsewhere")
     for number in range(4):
-        folder.put(stranger(number), ("glioma", "no_tumor")[number % 2], ("train", "test")[number // 2])
+        folder.put(phantom_head(number), ("glioma", "no_tumor")[number % 2], ("train", "test")[number // 2])
     picture = next(record for record in open_dataset(folder.root).records if record.folder == "test")
     seen = ("once.png", "g", sha256_bytes(picture.image_path.read_bytes()))
     bundle = shelf.quantized("planted", [seen])
@@ -188,7 +188,7 @@ def test_a_list_whose_content_is_not_the_data_sets_is_found_at_the_bench(
     listed = lines(shelf.of_side("train"))
     bundle = shelf.quantized("planted", [(listed[0][0], listed[0][1], "0" * 64), *listed[1:]])
     code, said = said_by("bench", bundle.path, capsys)
-    assert code == 1 and f"{listed[0][0]} is listed with another content than it has" in said
+    assert code == 1 and f"{listed[0][0]} does not have the listed hash" in said
 
 
 def test_one_class_in_the_list_is_found_at_the_bench(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from edgebrain.cli import main
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
-from tests.auditing.factories import Folder, stranger
+from tests.auditing.factories import Folder, phantom_head
 from tests.planted.conftest import Shelf, lines
 
 
@@ -78,10 +78,10 @@ def test_a_copy_in_training_that_no_group_tells_is_found_by_the_audit(
     turn: object, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Folder(tmp_path / "set")
-    names = [folder.put(stranger(n), side=("train", "test")[n % 2]) for n in range(6)]
-    copied = folder.put(turn(stranger(0)), side="test")  # type: ignore[operator]
+    names = [folder.put(phantom_head(n), side=("train", "test")[n % 2]) for n in range(6)]
+    copied = folder.put(turn(phantom_head(0)), side="test")  # type: ignore[operator]
     with pytest.raises(SystemExit) as ended:
         main(["data", "audit", str(folder.root)])
     said = capsys.readouterr().out
     assert not ended.value.code
-    assert words in said and names[0] in said and copied in said and "deal by groups" in " ".join(said.split())
+    assert words in said and names[0] in said and copied in said and "split by groups" in " ".join(said.split())

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebrain.bundle import CLASSES, HEALTHY
-from edgebrain.data.groups_csv import GROUPS_CSV, join_groups
+from edgebrain.data.groups import GROUPS_CSV, join_groups
 from edgebrain.data.pairing import closed_folders, looks_like_mask
 from edgebrain.data.readers.registry import Reader, known_layouts, reader_named, recognised
 from edgebrain.data.sample import Dataset, with_encoding

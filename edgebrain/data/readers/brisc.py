@@ -21,7 +21,7 @@ from edgebrain.data.spellings import is_mask_folder
 LAYOUT = "segmentation_task/{train,test}/{images,masks} and classification_task/{train,test}/CLASS (BRISC 2025)"
 TASKS = ("segmentation_task", "classification_task")
 SIDES = ("train", "test")
-# Healthy is `no` in all published names; `nt` is what the data set's description says.
+# The data set's description calls healthy slices `nt`, but all published names have `no`.
 LABELS = {"gl": "glioma", "me": "meningioma", "pi": "pituitary", "no": "no_tumor", "nt": "no_tumor"}
 PLANES = {"ax": "axial", "co": "coronal", "sa": "sagittal"}
 NAME = re.compile(rf"^brisc2025_\w+_\d+_({'|'.join(LABELS)})_({'|'.join(PLANES)})(?:_\w+)?$", re.IGNORECASE)
@@ -35,7 +35,7 @@ def recognises(path: Path) -> bool:
 def records(path: Path) -> list[Record]:
     """The slices of both tasks, each name once.
 
-    A tumour slice stands in both tasks; only its place in the segmentation task has a mask, so that one is taken.
+    A tumour slice is in both tasks; the one in the segmentation task is taken, because only there it has a mask.
     """
     found: dict[str, Record] = {}
     for side, files in _parts(path):
@@ -45,7 +45,7 @@ def records(path: Path) -> list[Record]:
 
 
 def strays(path: Path) -> list[Path]:
-    """Images whose names do not tell class and plane."""
+    """Pictures whose names do not give class and plane."""
     return [image for _, files in _parts(path) for image in files.pictures if not NAME.match(image.stem)]
 
 

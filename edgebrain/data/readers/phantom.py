@@ -24,12 +24,16 @@ NAME = re.compile(rf"^phantom_\d+_({'|'.join(LABELS)})_({'|'.join(PLANES)})$")
 
 
 def recognises(path: Path) -> bool:
-    """True where the generator left its note."""
+    """True where the generator's phantom.json is."""
     return (path / PHANTOM_FILE).is_file()
 
 
 def records(path: Path) -> list[Record]:
-    """The slices, with their heads as groups. Raises BadData: the note is damaged, or lacks the group of a slice."""
+    """The slices, with their heads as groups.
+
+    Raises:
+        BadData: phantom.json is damaged, or lacks the group of a slice.
+    """
     groups = _groups(path / PHANTOM_FILE)
     files = _files(path)
     images = [image for image in files.pictures if NAME.match(image.stem)]
@@ -40,15 +44,15 @@ def records(path: Path) -> list[Record]:
 
 
 def strays(path: Path) -> list[Path]:
-    """Images whose names do not tell class and plane."""
+    """Pictures whose names do not give class and plane."""
     return [image for image in _files(path).pictures if not NAME.match(image.stem)]
 
 
-def _groups(note: Path) -> Mapping[str, str]:
-    content = read_json(note, BadData, "write the phantoms again with `edgebrain data phantom`")
+def _groups(file: Path) -> Mapping[str, str]:
+    content = read_json(file, BadData, "write the phantoms again with `edgebrain data phantom`")
     groups = content.get("groups") if isinstance(content, dict) else None
     if not isinstance(groups, dict):
-        raise BadData(f"{note}: holds no groups", "write the phantoms again with `edgebrain data phantom`")
+        raise BadData(f"{file}: holds no groups", "write the phantoms again with `edgebrain data phantom`")
     return groups
 
 

@@ -19,11 +19,12 @@ user=edgebrain
 
 usage() {
     cat <<'TEXT'
-./install.sh [--to DIR] [--service]    install, after a self-test, into DIR
+./install.sh [--to DIR] [--service] [--key FILE]    install, after a self-test, into DIR
 ./install.sh --uninstall [--to DIR]    take it away again; results stay
 
   --to DIR     default: edgebrain in your home folder; /opt/edgebrain with --service
   --service    as root: also watch /var/lib/edgebrain/in, from now on and after each start
+  --key FILE   install only a bundle that the owner of this public key signed; get the file by another way than the kit
   --uninstall  with --service: the one in /opt/edgebrain
 TEXT
 }
@@ -43,11 +44,12 @@ fail() {
 }
 
 read_options() {
-    task=install folder='' service=''
+    task=install folder='' service='' key=''
     while [ $# -gt 0 ]; do
         case $1 in
             --to) [ -n "${2:-}" ] || fail '--to needs a folder' "see ./install.sh --help" 2; folder=$2; shift ;;
             --service) service=yes ;;
+            --key) [ -n "${2:-}" ] || fail '--key needs a file' "see ./install.sh --help" 2; key=$2; shift ;;
             --uninstall) task=uninstall ;;
             -h | --help) usage; exit 0 ;;
             *) fail "$1: is not known" "see ./install.sh --help" 2 ;;
@@ -68,6 +70,7 @@ install() {
     check_files
     check_machine
     find_python
+    check_signature
     check_folder
     [ -z "$service" ] || check_service
     make_part
@@ -135,6 +138,15 @@ find_python() {
         fail "$interpreter: lacks parts of its standard library" 'apt-get install python3'
     # A service cannot see into a home folder, and a shim must not choose another Python tomorrow.
     interpreter=$("$interpreter" -I -S -c 'import os, sys; print(os.path.realpath(sys.executable))')
+}
+
+check_signature() {
+    [ -n "$key" ] || return 0
+    for wheel in "$kit"/wheels/edgebrain-*.whl; do
+        # The program openssl of this system does the arithmetic; nothing of the kit's wheels is imported but our own.
+        PYTHONPATH=$wheel "$interpreter" -S -m edgebrain.signature \
+            "$kit/bundle/manifest.json" "$kit/bundle/signature" "$key" || exit 1
+    done
 }
 
 other_python() {

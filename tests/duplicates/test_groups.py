@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebrain.data.groups import groups_from_images
 from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.duplicates import matching
+from edgebrain.duplicates.groups import groups_from_images
 from edgebrain.phantom.generator import generate
 from edgebrain.runtime.transform import shrink
 
@@ -22,34 +22,34 @@ def picture(seed: int, cells: int = 12) -> np.ndarray:
     return cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_CUBIC)
 
 
-def in_state(image: np.ndarray, state: int) -> np.ndarray:
-    turned = np.rot90(image, state % 4)
-    return np.ascontiguousarray(turned[:, ::-1] if state >= 4 else turned)
+def transformed(image: np.ndarray, dihedral: int) -> np.ndarray:
+    turned = np.rot90(image, dihedral % 4)
+    return np.ascontiguousarray(turned[:, ::-1] if dihedral >= 4 else turned)
 
 
 @given(st.integers(0, 1000), st.integers(0, 7))
 @settings(max_examples=40, deadline=None)
-def test_every_mirror_and_rotation_state_of_a_picture_is_its_group(seed: int, state: int) -> None:
+def test_every_mirror_image_and_rotation_of_a_picture_is_its_group(seed: int, dihedral: int) -> None:
     a, b = picture(seed), picture(seed + 5000)
-    assert groups_from_images(np.stack([a, b, in_state(a, state)])) == ["g00000", "g00001", "g00000"]
+    assert groups_from_images(np.stack([a, b, transformed(a, dihedral)])) == ["g00000", "g00001", "g00000"]
 
 
 @given(st.integers(0, 1000), st.floats(0.5, 1.2), st.integers(-20, 20), st.integers(0, 7))
 @settings(max_examples=40, deadline=None)
-def test_window_bias_and_noise_do_not_hide_a_copy(seed: int, gain: float, offset: int, state: int) -> None:
+def test_window_bias_and_noise_do_not_hide_a_copy(seed: int, gain: float, offset: int, dihedral: int) -> None:
     original = picture(seed)
     rng = np.random.default_rng(seed)
     slow = cv2.resize(rng.uniform(0.85, 1.15, (3, 3)), (128, 128), interpolation=cv2.INTER_CUBIC)
     copy = (original * slow - 128) * gain + 128 + offset + rng.normal(0, 4, (128, 128))
     copy = np.clip(copy, 0, 255).astype(np.uint8)
-    found = groups_from_images(np.stack([original, picture(seed + 5000), in_state(copy, state)]))
+    found = groups_from_images(np.stack([original, picture(seed + 5000), transformed(copy, dihedral)]))
     assert found[0] == found[2] != found[1]
 
 
 @given(st.permutations(range(9)))
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_the_images_does_not_change_who_is_together(order: list[int]) -> None:
-    images = np.stack([in_state(picture(i % 4), i) for i in range(9)])
+    images = np.stack([transformed(picture(i % 4), i) for i in range(9)])
     straight, shuffled = groups_from_images(images), groups_from_images(images[order])
     together = {(a, b) for a in range(9) for b in range(9) if straight[a] == straight[b]}
     again = {(order[a], order[b]) for a in range(9) for b in range(9) if shuffled[a] == shuffled[b]}
@@ -57,7 +57,7 @@ def test_the_order_of_the_images_does_not_change_who_is_together(order: list[int
 
 
 def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = np.stack([in_state(picture(i % 7), i % 8) for i in range(20)])
+    images = np.stack([transformed(picture(i % 7), i % 8) for i in range(20)])
     whole = groups_from_images(images)
     monkeypatch.setattr(matching, "_BLOCK", 3)
     assert groups_from_images(images) == whole
