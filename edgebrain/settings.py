@@ -76,7 +76,14 @@ def from_builtins(
 
 def as_builtins(value: Any) -> Any:
     """A dataclass as dictionaries, lists, texts and numbers, ready for JSON; paths become text."""
-    return msgspec.to_builtins(value, enc_hook=str)
+    # Not msgspec.to_builtins: it leaves out fields that msgspec.convert has filled with their defaults.
+    if is_dataclass(value):
+        return {field.name: as_builtins(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: as_builtins(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_builtins(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def as_toml(value: Any) -> str:

@@ -83,3 +83,8 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 def test_where_no_spelling_is_near_all_are_named() -> None:
     assert near_spellings("zzz", ["epochs", "batch"]) == "known: batch, epochs"
+
+
+def test_a_field_that_took_its_default_is_written_too() -> None:
+    part = {"epochs": 5, "rate": 0.5, "schedule": "cosine"}
+    assert as_builtins(read({"name": "x"})) == {"name": "x", "part": part, "names": [], "folder": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebrain.api.arguments import AnyPath, as_names, as_path, as_paths, check_count, optional_path
 from edgebrain.api.defaults import all_bundles
@@ -13,10 +13,10 @@ from edgebrain.progress import Notify, Progress, no_notice, no_progress
 from edgebrain.runs import run_of
 
 if TYPE_CHECKING:
-    from edgebrain.benchmarking.resume import Asked
+    from edgebrain.benchmarking.compare import ReportChange
+    from edgebrain.benchmarking.report import Report
+    from edgebrain.benchmarking.resume import BenchRequest
     from edgebrain.benchmarking.suite import Suite
-
-Report = dict[str, Any]
 
 
 def bench(
@@ -63,10 +63,10 @@ def bench(
 
     Example:
         >>> report = edgebrain.bench("runs/demo-1", threads=(1, 2))  # doctest: +SKIP
-        >>> {row["bundle"]: row["verdict"]["outcome"] for row in report["results"]}  # doctest: +SKIP
+        >>> {row.bundle: row.verdict.outcome for row in report.results}  # doctest: +SKIP
         {'float': 'REFERENCE', 'tflite-int8': 'PASS'}
     """
-    from edgebrain.benchmarking.resume import Asked
+    from edgebrain.benchmarking.resume import BenchRequest
 
     check_count(queries, "queries")
     counts = [threads] if isinstance(threads, int) else list(threads or ())
@@ -74,7 +74,7 @@ def bench(
         check_count(count, "threads")
     if max_images is not None:
         check_count(max_images, "max_images")
-    asked = Asked(
+    request = BenchRequest(
         all_bundles(as_paths(bundles, "bundles")),
         as_names(target, "target"),
         counts,
@@ -85,7 +85,7 @@ def bench(
         declared_suite(suite, max_dice_drop),
         allow_rejected,
     )
-    return _measured(asked, None, "", progress, notify, on_report)
+    return _measured(request, None, "", progress, notify, on_report)
 
 
 def resume_bench(
@@ -110,18 +110,18 @@ def resume_bench(
         BadReport: Nothing is left to measure, or the bundles, slices or machines are not those of that report.
 
     Example:
-        >>> edgebrain.resume_bench("runs/demo-1/bench.json")["failures"]  # doctest: +SKIP
-        []
+        >>> edgebrain.resume_bench("runs/demo-1/bench.json").failures  # doctest: +SKIP
+        ()
     """
-    from edgebrain.benchmarking.resume import asked_again
-    from edgebrain.benchmarking.schema import read_report
+    from edgebrain.benchmarking.report import read_report
+    from edgebrain.benchmarking.resume import BenchRequest
 
     file = as_path(path, "path")
     earlier = read_report(file)
-    return _measured(asked_again(earlier, str(file)), earlier, str(file), progress, notify, on_report)
+    return _measured(BenchRequest.from_report(earlier, str(file)), earlier, str(file), progress, notify, on_report)
 
 
-def compare(first: AnyPath, second: AnyPath) -> dict[str, Any]:
+def compare(first: AnyPath, second: AnyPath) -> ReportChange:
     """Say what became slower or faster from one bench report to another, and what is no difference.
 
     Args:
@@ -135,11 +135,11 @@ def compare(first: AnyPath, second: AnyPath) -> dict[str, Any]:
         BadReport: One cannot be read. UnlikeReports: they were measured under unlike conditions.
 
     Example:
-        >>> edgebrain.compare("before.json", "after.json")["rows"][0]["outcome"]  # doctest: +SKIP
+        >>> edgebrain.compare("before.json", "after.json").rows[0].finding  # doctest: +SKIP
         'no difference'
     """
     from edgebrain.benchmarking.compare import compare_reports
-    from edgebrain.benchmarking.schema import read_report
+    from edgebrain.benchmarking.report import read_report
 
     one, other = as_path(first, "first"), as_path(second, "second")
     return compare_reports(read_report(one), read_report(other), (str(one), str(other)))
@@ -154,7 +154,7 @@ def declared_suite(suite: AnyPath | Suite | None, max_dice_drop: float | None) -
 
 
 def _measured(
-    asked: Asked,
+    request: BenchRequest,
     earlier: Report | None,
     source: str,
     progress: Progress,
@@ -164,20 +164,24 @@ def _measured(
     """Measure what is asked for, and keep the report. earlier, source: the report to go on with, and its file."""
     from edgebrain.benchmarking.resume import refuse_other_slices
     from edgebrain.benchmarking.run import run_bench
-    from edgebrain.benchmarking.slices import choose_slices, content_sha256
+    from edgebrain.benchmarking.slices import choose_slices
     from edgebrain.bundle import open_bundle
+    from edgebrain.targets import refuse_unknown
 
-    run = run_of(asked.bundles[0])
-    opened = [open_bundle(path) for path in asked.bundles]
-    records, facts = choose_slices(run, asked.data, asked.split, asked.slices, opened, asked.allow_rejected)
-    if facts["left_out"]:
-        notify(facts["left_out"])
-    facts["content_sha256"] = content_sha256(records)
+    if earlier is None:
+        # Before the slices are read, which takes minutes for a large data set.
+        refuse_unknown(request.targets)
+    run = run_of(request.bundles[0])
+    opened = [open_bundle(path) for path in request.bundles]
+    slices, facts = choose_slices(run, request.data, request.split, request.slices, opened, request.allow_rejected)
+    if facts.left_out:
+        notify(facts.left_out)
     if earlier is not None:
         refuse_other_slices(earlier, facts, source)
     report = run_bench(
-        asked.bundles, records, asked.threads, asked.queries, asked.targets, facts, asked.suite, progress, earlier
-    )
+        request.bundles, slices, request.threads, request.queries, request.targets, facts, request.suite, progress,
+        earlier,
+    )  # fmt: skip
     on_report(report)
     _keep(report, run, Path(source) if source else None, notify)
     return report
@@ -185,13 +189,14 @@ def _measured(
 
 def _keep(report: Report, run: Path | None, resumed: Path | None, notify: Notify) -> None:
     """Write the report into the run folder, beside those of earlier benches; a resumed one replaces its file."""
-    from edgebrain.reporting.table import as_markdown
+    from edgebrain.benchmarking.report import as_json
+    from edgebrain.reporting.bench_tables import as_markdown
 
     if resumed is not None:
-        write_json(resumed, report)
+        write_json(resumed, as_json(report))
     if run is None:
         return
     kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
-    write_json(kept, report)
+    write_json(kept, as_json(report))
     write_text(kept.with_suffix(".md"), as_markdown(report))
     notify(f"report: {kept.with_suffix('.md')}")

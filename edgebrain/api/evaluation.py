@@ -74,12 +74,14 @@ def evaluate(
         refuse_to_overwrite(target / FIGURES, force)
     from edgebrain.benchmarking.slices import choose_slices
     from edgebrain.bundle import open_bundle
-    from edgebrain.reporting.plots import confusion_png
+    from edgebrain.reporting.charts import confusion_png
+    from edgebrain.settings import as_builtins
 
     folder = float_bundle(optional_path(bundle, "bundle"))
     opened, run = open_bundle(folder), run_of(folder)
     folder_of_data = optional_path(data, "data")
-    records, facts = choose_slices(run, folder_of_data, split, bundles=[opened], allow_rejected=allow_rejected)
+    slices, data_facts = choose_slices(run, folder_of_data, split, bundles=[opened], allow_rejected=allow_rejected)
+    records, facts = [one.record for one in slices], as_builtins(data_facts)
     report = _scored(opened, records, facts, engine, threads, progress)
     report["copying"] = _copying(run, facts, [record.name for record in records], opened.input.shape[1])
     target = target or claim_folder((run or Path()) / "evaluation" / f"{folder.name}-{split}")

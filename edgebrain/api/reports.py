@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebrain.api.arguments import AnyPath, as_path, as_paths, optional_path
-from edgebrain.files import write_text
+from edgebrain.files import refuse_to_overwrite, write_text
 from edgebrain.progress import Progress, no_progress
 from edgebrain.runs import newest_run
 
 if TYPE_CHECKING:
     from edgebrain.reporting.inputs import LeftOut, Source
+    from edgebrain.reporting.page import Page
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class WrittenReport:
 
     files: tuple[Path, ...]
     left_out: Sequence[LeftOut]
-    page: Mapping[str, Any]
+    page: Page
 
 
 def report(
@@ -58,30 +59,30 @@ def report(
         model_card: Write a model card there, to be filled in.
         mlperf: Write MLPerf's summary fields there; no submission.
         data: Folder of the data set, where it has moved since the bench.
-        force: Replace files that a person may have written.
+        force: Replace files that are there.
         progress: Called with what is being done, the number of steps done and the number in all.
 
     Returns:
         The files written, and what was left out because it cannot be read.
 
     Raises:
-        BadRun, BadReport: There is nothing to report on. CannotWrite: a person's file is in the way.
+        BadRun, BadReport: There is nothing to report on. CannotWrite: a file is in the way.
 
     Example:
         >>> edgebrain.report("runs/demo-1", junit="junit.xml").files  # doctest: +SKIP
         (PosixPath('runs/demo-1/report.html'), PosixPath('junit.xml'))
     """
-    from edgebrain.reporting.build import gather
+    from edgebrain.reporting.build import build_page
     from edgebrain.reporting.exports import WRITERS
     from edgebrain.reporting.inputs import read_sources
-    from edgebrain.reporting.overwrite import refuse_unless_ours
 
     sources, left_out = read_sources(as_paths(named, "named") or [newest_run()])
     options = {"json": json, "markdown": markdown, "junit": junit, "model card": model_card, "mlperf": mlperf}
     wanted = {"html": optional_path(out, "out") or _page(sources[0])}
     wanted |= {kind: as_path(path, kind) for kind, path in options.items() if path is not None}
-    refuse_unless_ours(wanted.values(), force)
-    page = gather(sources, left_out, optional_path(data, "data"), progress)
+    for path in wanted.values():
+        refuse_to_overwrite(path, force)
+    page = build_page(sources, left_out, optional_path(data, "data"), progress)
     for kind, path in wanted.items():
         write_text(path, WRITERS[kind](page))
     return WrittenReport(tuple(wanted.values()), left_out, page)

@@ -1,1 +1,1 @@
-"""Measuring bundles: workers told in turn what to do, figures against the float parent, a report with a schema."""
+"""Measuring bundles: requests to workers in turn, figures against the float parent, a typed report."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgebrain.bundle import CALIBRATION, Bundle
 from edgebrain.data.calibration_list import check_calibrated, read_list
-from edgebrain.data.sample import Dataset, Record, read
+from edgebrain.data.sample import Dataset, read
 from edgebrain.data.split import Split
 from edgebrain.errors import BadData
 from edgebrain.files import sha256_bytes
@@ -15,13 +15,21 @@ JUDGING_SIDES = ("val", "test")
 
 
 def refuse_seen(
-    bundles: Sequence[Bundle], dataset: Dataset, split: Split | None, side: str, chosen: Sequence[Record]
+    bundles: Sequence[Bundle], dataset: Dataset, split: Split | None, side: str, hashes: Mapping[str, str]
 ) -> None:
-    """Raises BadData: a bundle was trained on another split, or calibrated on a slice that is to judge it, named.
+    """Refuse bundles that have seen the slices which are to judge them.
 
-    Args: split: the run's, where the slices come from it, else None; its calibration lists are then held against its
-    training side too. side: which one was asked for; the training side judges nobody. chosen: the slices.
+    Args:
+        bundles: The bundles to judge.
+        dataset: The data set of the slices.
+        split: The run's, where the slices come from it; calibration lists are then checked against its training side.
+        side: The side that was asked for; the training side judges nobody.
+        hashes: Name of each chosen slice -> SHA-256 of its picture's file.
+
+    Raises:
+        BadData: A bundle was trained on another split, or calibrated on a slice that is to judge it, named.
     """
+    known = dict(hashes)
     for bundle in bundles:
         if split is not None:
             _refuse_other_split(bundle, split)
@@ -30,9 +38,11 @@ def refuse_seen(
         listed = read_list(bundle.contents[CALIBRATION])
         where = str(bundle.path / CALIBRATION)
         if split is not None:
-            _check_against(where, listed, dataset, split)
+            # Bundles of one run share most of their calibration slices, which are hashed once.
+            _add_hashes(known, listed, dataset)
+            check_calibrated(where, listed, split, {one.name: one.label for one in dataset.records}, known)
         elif side in JUDGING_SIDES:
-            _refuse_same_pictures(where, listed, chosen)
+            _refuse_same_pictures(where, listed, hashes)
 
 
 def _refuse_other_split(bundle: Bundle, split: Split) -> None:
@@ -40,23 +50,21 @@ def _refuse_other_split(bundle: Bundle, split: Split) -> None:
     if trained is not None and trained != split.sha256:
         raise BadData(
             f"{bundle.path}: was trained on another split ({trained[:12]}) than its run's split.json "
-            f"({split.sha256[:12]}): slices that it learnt from may stand on the test side",
+            f"({split.sha256[:12]}): slices that it learnt from may be on the test side",
             "put back the split that the run was trained with, or train again",
         )
 
 
-def _check_against(where: str, listed: Sequence[tuple[str, str]], dataset: Dataset, split: Split) -> None:
-    known = {record.name: record for record in dataset.records}
-    named = [known[name] for name, _ in listed if name in known]
-    hashes = {record.name: sha256_bytes(read(record.image_path)) for record in named}
-    check_calibrated(where, listed, split, {name: record.label for name, record in known.items()}, hashes)
+def _add_hashes(known: dict[str, str], listed: Sequence[tuple[str, str]], dataset: Dataset) -> None:
+    names = {name for name, _ in listed} - known.keys()
+    known |= {one.name: sha256_bytes(read(one.image_path)) for one in dataset.records if one.name in names}
 
 
-def _refuse_same_pictures(where: str, listed: Sequence[tuple[str, str]], chosen: Sequence[Record]) -> None:
+def _refuse_same_pictures(where: str, listed: Sequence[tuple[str, str]], hashes: Mapping[str, str]) -> None:
     calibrated = {sha256 for _, sha256 in listed}
-    seen = [record.name for record in chosen if sha256_bytes(read(record.image_path)) in calibrated]
+    seen = [name for name, sha256 in hashes.items() if sha256 in calibrated]
     if seen:
         raise BadData(
-            f"{where}: calibrated on {seen[0]} ({len(seen)} of the {len(chosen)} slices that are to judge the model)",
+            f"{where}: calibrated on {seen[0]} ({len(seen)} of the {len(hashes)} slices that are to judge the model)",
             "measure on other slices, or quantize again",
         )

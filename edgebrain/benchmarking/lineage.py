@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebrain.benchmarking.report import Note
 from edgebrain.bundle import Bundle, find_bundles, open_bundle
 from edgebrain.errors import BadBundle
 from edgebrain.runs import run_of
@@ -14,15 +15,18 @@ from edgebrain.runtime.engines import runs_here
 
 @dataclass(frozen=True)
 class Family:
-    """bundles: what to measure, without doubles, roots first. notes: sentences on what is missing.
+    """Bundles to measure and their float roots.
 
-    roots: manifest hash of a bundle -> its float root, one of `bundles`; itself for a root. Bundles whose root is not
-    here are not in it.
+    Attributes:
+        bundles: What to measure, without doubles, roots first.
+        roots: Manifest hash of a bundle -> its float root, one of `bundles`; itself for a root. Bundles whose root was
+            not found are not in it.
+        notes: What is missing.
     """
 
     bundles: tuple[Bundle, ...]
     roots: Mapping[str, Bundle]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def root(self, bundle: Bundle) -> Bundle | None:
         """The float root of one of the bundles, or None."""
@@ -33,19 +37,22 @@ def with_roots(paths: Sequence[Path]) -> Family:
     """The bundles to measure, with the float roots of their lineages.
 
     A root that was not named is looked for in the bundle's run folder and added, unless its library is not installed.
-    What lies between (a pruned parent) is looked up there too, and not measured.
-    Raises BadBundle: what `open_bundle` says, or a bundle that takes another resolution than its root.
+    Bundles between the two (a pruned parent) are looked up there too, and not measured.
+
+    Raises:
+        BadBundle: A bundle cannot be opened, or takes another resolution than its root.
     """
     named = {bundle.manifest_sha256: bundle for bundle in map(open_bundle, dict.fromkeys(paths))}
     nearby = {bundle.manifest_sha256: bundle for bundle in _in_same_runs(named.values())}
     found: dict[str, Bundle] = {}
-    notes = []
+    notes: list[Note] = []
     for bundle in named.values():
         root = root_of(bundle, [*named.values(), *nearby.values()])
         if root is None:
-            notes.append(_orphan(bundle, nearby.values()))
+            notes.append(_without_root(bundle, nearby.values()))
         elif root.manifest_sha256 not in named and not runs_here(root.format):
-            notes.append(f"{root.name}: not measured, because {root.format} is not installed; drops are not known")
+            text = f"{root.name}: not measured, because {root.format} is not installed; drops are not known"
+            notes.append(Note("no-parent", text, bundle=root.name))
         else:
             _refuse_other_resolution(bundle, root)
             found[bundle.manifest_sha256] = named.get(root.manifest_sha256, root)
@@ -68,15 +75,14 @@ def root_of(bundle: Bundle, known: Sequence[Bundle]) -> Bundle | None:
     return current
 
 
-def _orphan(bundle: Bundle, nearby: Iterable[Bundle]) -> str:
-    said = f"{bundle.name}: its float parent is not here, so its drop is not known"
+def _without_root(bundle: Bundle, nearby: Iterable[Bundle]) -> Note:
+    text = f"{bundle.name}: its float parent is not here, so its drop is not known"
     parent, run = str(bundle.lineage["parent"]), run_of(bundle.path)
     floats = [one for one in nearby if not one.lineage.get("parent") and run is not None and run_of(one.path) == run]
     if not floats:
-        return said
-    return (
-        f"{said} ({floats[0].path} is not the manifest that it was made from, {parent[:12]}: edited or trained again)"
-    )
+        return Note("no-parent", text, bundle=bundle.name)
+    text += f" ({floats[0].path} is not the manifest that it was made from, {parent[:12]}: edited or trained again)"
+    return Note("no-parent", text, bundle=bundle.name)
 
 
 def _refuse_other_resolution(bundle: Bundle, root: Bundle) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from math import isclose
 
+from edgebrain.benchmarking.report import Note
 from edgebrain.bundle import Bundle
 from edgebrain.errors import BadBundle, MissingExtra
 from edgebrain.formats import find_format
 from edgebrain.graph import int8_mac_share, read_operators
 
-AGAIN = "the manifest speaks of another file: write the bundle again with `edgebrain quantize`"
+AGAIN = "the manifest describes another file: write the bundle again with `edgebrain quantize`"
 
 
-def check_claims(bundle: Bundle) -> str | None:
-    """Compare the int8 share, and the multiply-adds where the manifest tells the network, with those in the file.
+def check_claims(bundle: Bundle) -> Note | None:
+    """Compare the int8 share, and the multiply-adds where the manifest describes the network, with those in the file.
 
-    Returns: a sentence where they cannot be counted because the format's library is not here, else None.
-    Raises BadBundle: a float model is called int8, the share is another, or the weights are of another network.
+    Returns:
+        A note where they cannot be counted because the format's library is not installed, else None.
+
+    Raises:
+        BadBundle: A float model is called int8, the share is another, or the weights are of another network.
     """
     row = find_format(bundle.format)
     # A Keras bundle holds no operators, only weights.
@@ -28,7 +32,8 @@ def check_claims(bundle: Bundle) -> str | None:
         operators = read_operators(row, bundle.contents)
     except MissingExtra as problem:
         reason = problem.message.split("; ")[0]
-        return f"{bundle.name}: its int8 share was not counted again ({reason})"
+        text = f"{bundle.name}: its int8 share was not counted again ({reason})"
+        return Note("not-counted", text, bundle=bundle.name)
     _check_share(bundle, int8_mac_share(operators))
     _check_macs(bundle, sum(operator.macs for operator in operators))
     return None

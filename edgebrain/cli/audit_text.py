@@ -13,7 +13,7 @@ from edgebrain.auditing.finding import Finding
 from edgebrain.auditing.leakage import CopyFigures
 from edgebrain.auditing.run import Audit
 from edgebrain.auditing.shortcuts import Shortcut
-from edgebrain.reporting.table import UNKNOWN, score
+from edgebrain.reporting.format import UNKNOWN, score
 
 WIDTH, EXAMPLES = 80, 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from edgebrain.cli.options import (
     say_default,
     write_json_file,
 )
+
+if TYPE_CHECKING:
+    from edgebrain.benchmarking.report import Report
 
 
 def bench(
@@ -65,16 +68,17 @@ def bench(
     """
     from edgebrain.api.benchmark import bench as measure
     from edgebrain.api.benchmark import declared_suite, resume_bench
+    from edgebrain.benchmarking.report import as_json
     from edgebrain.cli.progress import Bars
-    from edgebrain.reporting.table import show
+    from edgebrain.reporting.terminal import show_report
     from edgebrain.runs import newest_run
 
     if json_file != resume:
         refuse_early(json_file, force)
 
-    def on_report(report: dict[str, Any]) -> None:
+    def on_report(report: Report) -> None:
         if json_file != STDOUT:
-            show(report)
+            show_report(report)
 
     if resume is not None:
         _refuse_beside_resume(context)
@@ -90,7 +94,7 @@ def bench(
                 max_images=max_images, suite=declared, allow_rejected=allow_rejected,
                 progress=bars.show, notify=bars.say, on_report=on_report,
             )  # fmt: skip
-    write_json_file(report, json_file)
+    write_json_file(as_json(report), json_file)
     _exit_code(report)
 
 
@@ -115,17 +119,16 @@ def _counts(text: str | None) -> list[int]:
     return counts
 
 
-def _exit_code(report: dict[str, Any]) -> None:
+def _exit_code(report: Report) -> None:
     """Exit 1 where a target was lost; 3 where a bundle fails, or where a margin was given and cannot be tested."""
-    from edgebrain.benchmarking.judge import failed, unjudged
     from edgebrain.benchmarking.suite import BUILT_IN
 
-    for failure in report["failures"]:
-        print(f"Error: {failure['message']}", f"  {failure['hint']}", sep="\n", file=sys.stderr)
-    if report["failures"]:
+    for failure in report.failures:
+        print(f"Error: {failure.message}", f"  {failure.hint}", sep="\n", file=sys.stderr)
+    if report.failures:
         raise typer.Exit(1)
-    missing = unjudged(report) if report["suite"]["source"] != BUILT_IN else []
+    missing = report.unjudged if report.suite.source != BUILT_IN else []
     for name in missing:
         print(f"Failed: {name}: its float parent is not here, so its drop is not known", file=sys.stderr)
-    if failed(report) or missing:
+    if report.failed or missing:
         raise typer.Exit(3)

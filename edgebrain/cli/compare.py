@@ -24,9 +24,10 @@ def compare(
     """
     from edgebrain.api.benchmark import compare as compare_reports
     from edgebrain.reporting.compare import compare_text
+    from edgebrain.settings import as_builtins
 
     refuse_early(json_file, force)
     found = compare_reports(first, second)
     if json_file != STDOUT:
         print(compare_text(found))
-    write_json_file(found, json_file)
+    write_json_file(as_builtins(found), json_file)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edgebrain.reporting.table import print_table
+from edgebrain.reporting.terminal import print_table
 
 COMMANDS = ("curl ", "echo ", "sudo ", "  ")
 

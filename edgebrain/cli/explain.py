@@ -27,7 +27,7 @@ def explain(
     from edgebrain.api.compression import explain as find_sensitive_layers
     from edgebrain.api.defaults import chosen_bundle
     from edgebrain.cli.progress import Bars
-    from edgebrain.reporting.layers import show
+    from edgebrain.reporting.terminal import show_layers
 
     refuse_early(json_file, force)
     chosen = chosen_bundle(bundle)
@@ -35,6 +35,6 @@ def explain(
     with Bars() as bars:
         explained = find_sensitive_layers(chosen, data=data, slices=slices, progress=bars.show)
     if json_file != STDOUT:
-        show(explained.figures)
+        show_layers(explained.figures)
     print(f"figures: {explained.written}", file=sys.stderr)
     write_json_file(explained.figures, json_file)

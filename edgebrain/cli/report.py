@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgebrain.cli.options import STDOUT, Force, JsonFile, say_default, write_json_file
+from edgebrain.cli.options import STDOUT, Force, JsonFile, say_default
 
 
 def report(
@@ -37,6 +37,7 @@ def report(
     """
     from edgebrain.api.reports import report as write_report
     from edgebrain.cli.progress import Bars
+    from edgebrain.reporting.exports import WRITERS
     from edgebrain.runs import newest_run
 
     chosen = named or [newest_run()]
@@ -47,7 +48,7 @@ def report(
             model_card=model_card, mlperf=mlperf, data=data, force=force, progress=bars.show,
         )  # fmt: skip
     if json_file == STDOUT:
-        write_json_file(written.page, json_file)
+        print(WRITERS["json"](written.page), end="")
     else:
         for path in written.files:
             print(f"wrote {path}")

@@ -6,17 +6,17 @@ It refuses broken models before they are written; whether a small drop is accept
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgebrain.compression.diagnosis import Repair, repaired, repairs
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle, GateRefused
-from edgebrain.evaluation.score import score_session
+from edgebrain.evaluation.score import score_answer
 from edgebrain.evaluation.scores import ImageScore, summarise
 from edgebrain.progress import Progress, no_progress
-from edgebrain.runtime.session import Prediction, Session
+from edgebrain.runtime.session import Session
 
 CONSTANT_SPREAD = 1.0 / 255.0
 SATURATED_SHARE = 0.9
@@ -66,27 +66,6 @@ class GateResult:
     reasons: tuple[str, ...]
 
 
-@dataclass
-class _Recorder:
-    """A session that keeps what the gate looks at beyond the scores."""
-
-    session: Session
-    probabilities: list[np.ndarray] = field(default_factory=list)
-    areas: list[float] = field(default_factory=list)
-    means: list[float] = field(default_factory=list)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.session.classes
-
-    def predict(self, image: np.ndarray) -> Prediction:
-        prediction = self.session.predict(image)
-        self.probabilities.append(prediction.class_probabilities)
-        self.areas.append(float(prediction.mask.mean()))
-        self.means.append(float(prediction.probability.mean()) / 255.0)
-        return prediction
-
-
 def answer(
     session: Session, samples: Sequence[Sample], progress: Progress = no_progress, what: str = "scoring"
 ) -> Answers:
@@ -101,11 +80,15 @@ def answer(
     Raises:
         BadBundle: An output holds NaN or no probabilities.
     """
-    recorder = _Recorder(session)
-    scores = score_session(recorder, samples, progress, what)
-    return Answers(
-        tuple(scores), np.array(recorder.probabilities), np.array(recorder.areas), float(np.ptp(recorder.means))
-    )
+    scores, probabilities, areas, means = [], [], [], []
+    for done, sample in enumerate(samples, start=1):
+        prediction = session.predict(sample.image)
+        scores.append(score_answer(sample, prediction, session.classes))
+        probabilities.append(prediction.class_probabilities)
+        areas.append(prediction.mask.mean())
+        means.append(prediction.probability.mean() / 255.0)
+        progress(what, done, len(samples))
+    return Answers(tuple(scores), np.array(probabilities), np.array(areas), float(np.ptp(means)))
 
 
 def judge(parent: Answers, child: Answers, max_dice_drop: float, min_agreement: float) -> GateResult:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from edgebrain.data.sample import Record
+from edgebrain.data.sample import Record, Sample
 from edgebrain.errors import BadData, BadImage
 from edgebrain.runtime.opencv import opencv_alone
 
@@ -17,14 +17,32 @@ THREADS = 2
 MOST_LOST = 0.1
 # Name and reason of each slice that is left out.
 Rejected = Sequence[tuple[str, str]]
+Kept = TypeVar("Kept")
 
 
-def sound(records: Sequence[Record]) -> tuple[list[Record], list[tuple[str, str]]]:
-    """The records that can be used, and name and reason of the others. Every file is read."""
+def read_sound(
+    records: Sequence[Record], keep: Callable[[Record, Sample], Kept]
+) -> tuple[list[Kept], list[tuple[str, str]]]:
+    """Read every file once and keep what is wanted of the slices that can be used.
+
+    Args:
+        records: The slices to read.
+        keep: Called with each slice that can be used and its content; only the result is held.
+
+    Returns:
+        The results, in the order of the records, and name and reason of each slice that cannot be used.
+    """
+
+    def read(record: Record) -> tuple[Kept | None, str]:
+        try:
+            return keep(record, record.load()), ""
+        except BadImage as problem:
+            return None, problem.message
+
     with opencv_alone(), ThreadPoolExecutor(THREADS) as pool:
-        reasons = list(pool.map(_reason, records))
-    kept = [record for record, reason in zip(records, reasons, strict=True) if not reason]
-    return kept, [(record.name, reason) for record, reason in zip(records, reasons, strict=True) if reason]
+        found = list(zip(records, pool.map(read, records), strict=True))
+    rejected = [(record.name, reason) for record, (_, reason) in found if reason]
+    return [cast(Kept, kept) for _, (kept, reason) in found if not reason], rejected
 
 
 def left_out(rejected: Rejected, slices: int, root: Path) -> str | None:
@@ -64,14 +82,6 @@ def as_json(rejected: Rejected, slices: int, root: Path) -> dict[str, Any]:
         "rejected": [{"name": name, "reason": reason} for name, reason in rejected],
         "left_out": left_out(rejected, slices, root),
     }
-
-
-def _reason(record: Record) -> str:
-    try:
-        record.load()
-    except BadImage as problem:
-        return problem.message
-    return ""
 
 
 def _lost_class(records: Sequence[Record], names: set[str]) -> str:

@@ -34,16 +34,12 @@ class Session(Protocol):
         """Answer for one slice, (H, W) uint8."""
 
 
-class Slice(Protocol):
-    """A slice with what is known of it, such as `edgebrain.data.sample.Sample`."""
+class Truth(Protocol):
+    """What is known of a slice, such as an `edgebrain.data.sample.Sample`."""
 
     @property
     def id(self) -> str:
         """Unique in its data set."""
-
-    @property
-    def image(self) -> np.ndarray:
-        """(H, W) uint8."""
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -60,6 +56,14 @@ class Slice(Protocol):
     @property
     def plane(self) -> str:
         """axial, coronal or sagittal."""
+
+
+class Slice(Truth, Protocol):
+    """A slice that can be shown to a model."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W) uint8."""
 
 
 def score_session(
@@ -82,20 +86,29 @@ def score_session(
     total = len(samples) if isinstance(samples, Sized) else 0
     scores = []
     for sample in samples:
-        scores.append(_score(session, sample))
+        scores.append(score_answer(sample, session.predict(sample.image), session.classes))
         progress(what, len(scores), total)
     return scores
 
 
-def _score(session: Session, sample: Slice) -> ImageScore:
-    answer = session.predict(sample.image)
+def score_answer(truth: Truth, answer: Prediction, classes: Sequence[str]) -> ImageScore:
+    """Judge the answer for one slice: the one place where an answer and what is known of a slice meet.
+
+    Args:
+        truth: What is known of the slice.
+        answer: What a model answered for it.
+        classes: Class names, in the order of the answer's probabilities.
+
+    Raises:
+        BadData: The masks differ in size, or there are not as many probabilities as classes.
+    """
     return score_image(
-        sample.id,
-        sample.group,
-        sample.label,
-        sample.plane,
-        session.classes,
+        truth.id,
+        truth.group,
+        truth.label,
+        truth.plane,
+        classes,
         np.asarray(answer.mask),
-        sample.mask,
+        truth.mask,
         answer.class_probabilities,
     )

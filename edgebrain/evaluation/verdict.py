@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from edgebrain.evaluation.paired_proportions import score_interval
 from edgebrain.evaluation.power import groups_for_mean, groups_for_proportion
 from edgebrain.evaluation.scores import ImageScore
 from edgebrain.evaluation.strata import PairedScore, pair_up, strata, worst_groups
+from edgebrain.settings import Meta
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 # With fewer groups an interval would hang on the shape of a distribution that nobody can see in so few values.
@@ -102,25 +103,35 @@ UNJUDGED = ("healthy_area", "hd95_px", "surface_dice")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question and its answer.
+    """One question and its answer, also in reports."""
 
-    measure: a key of MEASURES. stratum: empty for all slices. drop: mean over groups of what is lost, positive where
-    the bundle is worse; in the measure's unit (hd95_px: pixels, else fractions of 1). low, high: its interval at
-    `confidence`; None with fewer than FEWEST_GROUPS groups or without an end. margin, outcome: None where the figure is
-    told and not judged. groups_enough: for INCONCLUSIVE, None where no number would do.
-    """
-
-    measure: str
-    stratum: str
-    slices: int
-    groups: int
-    drop: float
-    low: float | None
-    high: float | None
-    confidence: float
-    margin: float | None
-    outcome: str | None
-    groups_enough: int | None = None
+    measure: Annotated[str, Meta(description=f"one of {', '.join(MEASURES)}")]
+    stratum: Annotated[
+        str, Meta(description="class, plane or size of the lesion, worst 5 % of the groups; empty for all slices")
+    ]
+    slices: Annotated[int, Meta(description="slices that answer it")]
+    groups: Annotated[int, Meta(description="their groups")]
+    drop: Annotated[
+        float,
+        Meta(description="mean over groups of what the bundle loses, positive where it is worse; hd95_px in px"),
+    ]
+    low: Annotated[
+        float | None,
+        Meta(description=f"lower end of its interval; null with fewer than {FEWEST_GROUPS} groups or without an end"),
+    ]
+    high: Annotated[float | None, Meta(description="upper end")]
+    confidence: Annotated[float, Meta(description="of the interval; for strata 1 - 5 % / (number of strata questions)")]
+    margin: Annotated[
+        float | None, Meta(description="largest accepted drop; null where the figure is given and not judged")
+    ]
+    outcome: Annotated[
+        str | None,
+        Meta(description="PASS: high <= margin; FAIL: low > margin; else INCONCLUSIVE; null without a margin"),
+    ]
+    groups_enough: Annotated[
+        int | None,
+        Meta(description="INCONCLUSIVE: groups that would settle it in four of five such benches; null where none do"),
+    ] = None
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as JSON object."""

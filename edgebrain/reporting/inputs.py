@@ -1,16 +1,16 @@
 """What a report is made of: bench reports, the run that each belongs to, and the bundles and data that are still here.
 
-What cannot be used is left out and told, and the rest is done.
+What cannot be used is left out and named, and the rest is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgebrain.benchmarking.schema import read_report
+from edgebrain.benchmarking.report import Report, read_report
+from edgebrain.benchmarking.report_row import RowFigures
 from edgebrain.bundle import MANIFEST, find_bundles
 from edgebrain.errors import BadReport, BadRun, EdgebrainError
 from edgebrain.files import newest_name, sha256_file
@@ -21,22 +21,28 @@ BENCH = "bench.json"
 
 @dataclass(frozen=True)
 class Source:
-    """A bench report that holds together. path: its file. run: the run folder it belongs to, None where not here."""
+    """A bench report whose figures follow from its scores.
+
+    Attributes:
+        path: Its file.
+        bench: The report.
+        run: The run folder that it belongs to; None where that is not here.
+    """
 
     path: Path
-    bench: Mapping[str, Any]
+    bench: Report
     run: Path | None
 
     @property
     def data(self) -> Path | None:
         """Where the bench found its slices; None where it does not say."""
-        path = self.bench["data"].get("path")
+        path = self.bench.data.path
         return None if path is None else Path(path)
 
-    def bundle_folder(self, row: Mapping[str, Any]) -> Path | None:
+    def bundle_folder(self, row: RowFigures) -> Path | None:
         """The folder of the very bundle that a row was measured on, by its manifest's hash; None where not here."""
-        places = [Path(row["path"]), *(find_bundles(self.run) if self.run else ())]
-        return next((place for place in places if _is(place, row["manifest_sha256"])), None)
+        folders = [Path(row.path), *(find_bundles(self.run) if self.run else ())]
+        return next((folder for folder in folders if _is(folder, row.manifest_sha256)), None)
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,16 @@ class LeftOut:
 
 
 def read_sources(named: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
-    """The bench reports of runs and files, each once, and what cannot be used.
+    """Read the bench reports of runs and files, each once.
 
-    Raises BadRun, BadReport: there is nothing to report on; every problem, and the first one's way out.
+    Args:
+        named: Runs, or files of `bench --json`.
+
+    Returns:
+        The reports, and what cannot be used.
+
+    Raises:
+        BadRun, BadReport: There is nothing to report on; the message has every problem, the hint is the first one's.
     """
     sources: dict[Path, Source] = {}
     left_out = []
@@ -69,15 +82,15 @@ def read_sources(named: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
 def _read(path: Path) -> Source:
     file = _bench_of(path) if path.is_dir() else path
     bench = read_report(file)
-    if not bench["results"]:
+    if not bench.results:
         raise BadReport(f"{file}: holds no row", "measure again with `edgebrain bench`")
-    return Source(file, bench, _run_that_holds(bench["results"], file))
+    return Source(file, bench, _run_that_holds(bench.results, file))
 
 
-def _run_that_holds(rows: Sequence[Mapping[str, Any]], file: Path) -> Path | None:
+def _run_that_holds(rows: Sequence[RowFigures], file: Path) -> Path | None:
     """The run of the bundles that were measured; a report may have been put into another one's folder."""
-    near = (run_of(path) for path in (file, *(Path(row["path"]) for row in rows)))
-    known = {row["manifest_sha256"] for row in rows}
+    near = (run_of(path) for path in (file, *(Path(row.path) for row in rows)))
+    known = {row.manifest_sha256 for row in rows}
     return next(
         (run for run in dict.fromkeys(near) if run and known & set(map(_manifest_sha256, find_bundles(run)))), None
     )

@@ -1,6 +1,7 @@
 """The machine under a measurement: processor, flags, governor, heat, memory, versions. What cannot be read is None.
 
-Libraries are asked for their version by their metadata; none is imported.
+Versions come from the libraries' metadata; none is imported. /proc and /sys are read here and not by psutil, which has
+neither peak memory nor governor, takes temperatures from other sensors, and would be one more wheel on each device.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ ARM_FLAGS = ("neon", "asimd", "asimddp", "i8mm", "bf16", "sve")
 PACKAGES = tuple(
     dict.fromkeys(("numpy", "opencv-python-headless", *(engine.package for engine in ENGINES.values()), "tensorflow"))
 )
-# A Raspberry Pi's own word on its power and heat; it answers in milliseconds or not at all.
+# A Raspberry Pi's own program for power and heat; it answers in milliseconds or not at all.
 VCGENCMD, PATIENCE_S = "vcgencmd", 2.0
 CPUFREQ = "sys/devices/system/cpu/cpu0/cpufreq"
 
 
 def environment(root: Path = Path("/")) -> dict[str, Any]:
-    """Facts about this machine. root: where /proc and /sys lie.
+    """Facts about this machine; the fields are those of `benchmarking.report_environment.Environment`.
 
-    Units: memory_mib, frequency_mhz, temperature_c (degrees Celsius). flags: name -> present, for the instructions that
-    matter on this kind of processor.
+    Args:
+        root: Parent of /proc and /sys.
+
+    Returns:
+        Facts by name; units are in the names (memory_mib, frequency_mhz, temperature_c in degrees Celsius). flags:
+        name -> present, for the instructions that matter on this kind of processor.
     """
     cpuinfo = _cpuinfo(root)
     machine = platform.machine()
@@ -59,7 +64,11 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
 def condition(root: Path = Path("/")) -> dict[str, Any]:
     """What changes while one measures: governor, frequency_mhz, temperature_c, load (1 min mean), throttled.
 
-    throttled: the bits of `vcgencmd get_throttled`, None where there is no such program.
+    Args:
+        root: Parent of /sys.
+
+    Returns:
+        throttled is the bits of `vcgencmd get_throttled`; None where there is no such program.
     """
     frequency = _number(root / CPUFREQ / "scaling_cur_freq")
     temperature = _number(root / "sys/class/thermal/thermal_zone0/temp")
@@ -103,23 +112,23 @@ def _throttled() -> int | None:
     if program is None:
         return None
     try:
-        said = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=PATIENCE_S).stdout
-        return int(said.strip().removeprefix("throttled="), 16)
+        output = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=PATIENCE_S).stdout
+        return int(output.strip().removeprefix("throttled="), 16)
     # Without rights on its device the program answers an error text.
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
 
 
 def _emulated(machine: str, root: Path, cpuinfo: Mapping[str, str]) -> bool | None:
-    """Whether another kind of processor than the kernel's runs our code; None where that cannot be told.
+    """Whether another kind of processor than the kernel's runs our code; None where that cannot be determined.
 
     An emulator of user programs answers `uname` and, of late, shows a /proc/cpuinfo of its own, but not the kernel's
-    own word (/proc/sys/kernel/arch, since Linux 6.1) nor the processors of /sys.
+    own name (/proc/sys/kernel/arch, since Linux 6.1) nor the processors of /sys.
     """
     modalias = (_text(root / "sys/devices/system/cpu/modalias") or "").removeprefix("cpu:type:").split(",")[0]
     shown = "x86_64" if "vendor_id" in cpuinfo else "aarch64" if "CPU implementer" in cpuinfo else None
-    told = _text(root / "proc/sys/kernel/arch") or modalias or shown
-    return None if not told else _family(told) != _family(machine)
+    kernel = _text(root / "proc/sys/kernel/arch") or modalias or shown
+    return None if not kernel else _family(kernel) != _family(machine)
 
 
 def _family(machine: str) -> str:

@@ -1,4 +1,4 @@
-"""Durations and what may be said of them: warm-up, percentiles, drift, and how much the host took away.
+"""Durations and the figures that they support: warm-up, percentiles, drift, and how much the host took away.
 
 Each percentile is a time that really occurred. p25 and p50 are the nearest rank: the smallest duration that at least
 p % of the queries did not exceed. p90 and p99 are MLPerf's early stopping estimate: an upper bound, which fewer
@@ -33,8 +33,14 @@ MS = 1e-6  # ns -> ms
 
 @dataclass(frozen=True)
 class Query:
-    """One timed query. predict_ns: transform, engine and back. engine_ns: the interpreter alone. decode_ns: bytes to
-    slice, before the query."""
+    """One timed query.
+
+    Attributes:
+        predict_ns: Preprocessing, engine and postprocessing, in ns.
+        engine_ns: The interpreter alone, in ns.
+        decode_ns: File bytes to slice, before the query, in ns.
+        outputs_sha256: Hash of the raw outputs.
+    """
 
     predict_ns: int
     engine_ns: int
@@ -45,7 +51,10 @@ class Query:
 def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: int) -> list[Query]:
     """Ask a session `queries` times, a different slice each time as long as there are any.
 
-    Args: files: (name, content) of PNG, JPEG or TIFF pictures; decoded one by one, outside the timed part.
+    Args:
+        session: The opened bundle.
+        files: Name and content of PNG, JPEG or TIFF pictures; decoded one by one, outside the timed part.
+        queries: How many queries to time.
     """
     timed = []
     for name, data in islice(cycle(files), queries):
@@ -57,15 +66,25 @@ def time_queries(session: Session, files: Sequence[tuple[str, bytes]], queries: 
 
 @dataclass(frozen=True)
 class Call:
-    """Slices answered together. call_ns: transform of each, one call of the engine, back-transform of each. Decoding
-    is not in it. outputs_sha256: one a slice."""
+    """Slices answered in one call.
+
+    Attributes:
+        call_ns: Preprocessing of each slice, one call of the engine, postprocessing of each, in ns; without decoding.
+        outputs_sha256: Hash of the raw outputs, one a slice.
+    """
 
     call_ns: int
     outputs_sha256: tuple[str, ...]
 
 
-def time_together(session: Session, files: Sequence[tuple[str, bytes]], calls: int) -> list[Call]:
-    """Ask a session `calls` times for as many slices as it answers together, over the files in turn."""
+def time_batched(session: Session, files: Sequence[tuple[str, bytes]], calls: int) -> list[Call]:
+    """Ask a session `calls` times for as many slices as it answers in one call, over the files in turn.
+
+    Args:
+        session: The opened bundle.
+        files: Name and content of pictures; decoded outside the timed part.
+        calls: How many calls to time.
+    """
     timed, turn = [], cycle(files)
     for _ in range(calls):
         images = [decode(data, name) for name, data in islice(turn, session.slices)]
@@ -77,18 +96,20 @@ def time_together(session: Session, files: Sequence[tuple[str, bytes]], calls: i
 def percentile(durations: Sequence[float], p: int) -> float | None:
     """The percentile, or None where fewer queries were made than it needs.
 
-    p: 25 or 50 (nearest rank), 90 or 99 (MLPerf's estimate: the largest but `over_latency` - 1).
+    Args:
+        durations: One a query, in any unit.
+        p: 25 or 50 (nearest rank), 90 or 99 (MLPerf's estimate: the largest but `over_latency` - 1).
     """
     count = len(durations)
     if count < QUERIES_NEEDED[p]:
         return None
-    place = count - over_latency(count, p) if p in PENALISED else math.ceil(p / 100 * count) - 1
-    return sorted(durations)[place]
+    index = count - over_latency(count, p) if p in PENALISED else math.ceil(p / 100 * count) - 1
+    return sorted(durations)[index]
 
 
 @cache
 def over_latency(queries: int, p: int) -> int:
-    """How many queries may lie above the true percentile p, so that a latency that so many reach is no lucky draw.
+    """How many queries may exceed the true percentile p, so that the latency they reach is not reached by chance.
 
     The largest t for which P(Binomial(queries, 1 - p %) <= t) is below 1 %. The estimate is the t-th largest duration,
     so that t - 1 are discarded: 0 of 64 and 172 of 2,048 for p90, 0 of 662 for p99. 0 where there are too few queries.
@@ -139,10 +160,15 @@ def cpu_ticks(source: Path = Path("/proc/stat")) -> dict[str, int] | None:
 def steal_share(
     spans: Iterable[tuple[dict[str, int] | None, dict[str, int] | None]], least_ticks: int = 1
 ) -> float | None:
-    """Share of the CPU time that the host took away in these spans (before, after).
+    """Share of the CPU time that the host of a virtual machine took away, in [0, 1].
 
-    None where nothing was readable, or the spans are together shorter than `least_ticks` (hundredths of a second of
-    each core), so that a single tick would be a large share.
+    Args:
+        spans: Ticks before and after each span, as `cpu_ticks` gives them.
+        least_ticks: Where the spans are together shorter (in hundredths of a second of each core), a single tick would
+            be a large share, and the result is None.
+
+    Returns:
+        The share; None also where nothing was readable.
     """
     known: list[tuple[dict[str, Any], dict[str, Any]]] = [(a, b) for a, b in spans if a is not None and b is not None]
     total = sum(after["total"] - before["total"] for before, after in known)

@@ -1,11 +1,12 @@
-"""A process that holds one session and answers JSON lines: hello, open, hold, time, together, score, close.
+"""A process that holds one session and answers JSON lines: hello, open, hold, time, time_batched, score, close.
 
-One line in, one line out, in order. An error is a line too: {"error", "hint"}. Whatever libraries print goes to
-stderr. The end of the input ends the process, so that none outlives the program that started it.
+One line in, one line out, in order; docs/measuring.md has the table of keys. An error is a line too: {"error", "hint",
+"kind"}. Whatever libraries print goes to stderr. The end of the input ends the process, so that none outlives the
+program that started it.
 
-Slices are files on this machine. `hold` names their list, a JSON file of {"name", "file", "sha256"}; later lines name
-them by their places in it, as half-open ranges [[start, stop], ...]. Each is read when it is asked for, against its
-hash, and dropped after use, so that slices do not count as the model's memory.
+Slices are files on this machine. `hold` names their list, a JSON file of {"name", "file", "sha256"}; later lines give
+indices into it, as half-open ranges [[start, stop], ...]. Each is read when it is requested, compared with its hash,
+and dropped after use, so that slices do not count as the model's memory.
 """
 
 from __future__ import annotations
@@ -26,22 +27,32 @@ import numpy as np
 from edgebrain.errors import EdgebrainError, WorkerFailed
 from edgebrain.files import read_json, sha256_bytes
 from edgebrain.runtime.environment import condition, environment, peak_rss_mib, rss_mib
-from edgebrain.runtime.latency import cpu_ticks, time_queries, time_together
+from edgebrain.runtime.latency import cpu_ticks, time_batched, time_queries
 from edgebrain.runtime.session import Prediction, Session, open_session
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 @dataclass(frozen=True)
 class HeldSlice:
-    """A picture on this machine. name: how errors call it. file: where it lies. sha256: of its bytes."""
+    """A picture on this machine.
+
+    Attributes:
+        name: How errors call it.
+        file: Its path.
+        sha256: SHA-256 of its bytes.
+    """
 
     name: str
     file: Path
     sha256: str
 
     def read(self) -> bytes:
-        """Its bytes. Raises WorkerFailed: it is gone, or another file than the one that was listed."""
+        """Its bytes.
+
+        Raises:
+            WorkerFailed: It is gone, or another file than the one that was listed.
+        """
         try:
             data = self.file.read_bytes()
         except OSError as problem:
@@ -52,20 +63,27 @@ class HeldSlice:
 
 
 class WorkerState:
-    """What the worker remembers between lines: the session, and where its slices lie."""
+    """What the worker remembers between lines: the session and the list of slices."""
 
     def __init__(self) -> None:
         self._session: Session | None = None
         self._slices: list[HeldSlice] = []
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises EdgebrainError: what is asked cannot be done."""
+        """Answer one request.
+
+        Args:
+            request: `do` names the command; docs/measuring.md lists the keys of each.
+
+        Raises:
+            EdgebrainError: The request cannot be met.
+        """
         commands = {
             "hello": self.hello,
             "open": self.open,
             "hold": self.hold,
             "time": self.time,
-            "together": self.together,
+            "time_batched": self.time_batched,
             "score": self.score,
             "close": self.close,
         }
@@ -75,12 +93,11 @@ class WorkerState:
         return command(request)
 
     def hello(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Who is here: protocol number and environment."""
+        """Protocol number, and the environment of this machine."""
         return {"protocol": PROTOCOL, "environment": environment()}
 
     def open(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Open bundle, engine, threads, device, slices a call; load time in ms, what really runs, memory after it in
-        MiB."""
+        """Open a bundle: load time in ms, what really runs, memory after it in MiB."""
         self._session = open_session(
             Path(request["bundle"]),
             request.get("engine"),
@@ -96,16 +113,16 @@ class WorkerState:
         }
 
     def hold(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The slices of a list, by place from now on; how many there are."""
+        """Take the slices of a list, by index from now on; how many there are."""
         listing = Path(request["list"])
         entries = read_json(listing, WorkerFailed, "measure again")
         self._slices = [HeldSlice(one["name"], listing.parent / one["file"], one["sha256"]) for one in entries]
         return {"slices": len(self._slices)}
 
     def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask `warm_up` times without counting, then time `queries`, both over the slices in turn."""
+        """Answer `warm_up` queries uncounted, then time `queries`, both over the slices in turn."""
         session = self._opened()
-        files = [(one.name, one.read()) for one in self._asked(request)]
+        files = [(one.name, one.read()) for one in self._requested(request)]
         time_queries(session, files, int(request.get("warm_up", 0)))
         before = {"ticks": cpu_ticks(), **condition()}
         timed = time_queries(session, files, int(request["queries"]))
@@ -118,13 +135,13 @@ class WorkerState:
             "after": {"ticks": cpu_ticks(), **condition()},
         }
 
-    def together(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Call `warm_up` times without counting, then time `calls`, each for as many slices as were opened for."""
+    def time_batched(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Make `warm_up` calls uncounted, then time `calls`, each for as many slices as `open` named."""
         session = self._opened()
-        files = [(one.name, one.read()) for one in self._asked(request)]
-        time_together(session, files, int(request.get("warm_up", 0)))
+        files = [(one.name, one.read()) for one in self._requested(request)]
+        time_batched(session, files, int(request.get("warm_up", 0)))
         before = {"ticks": cpu_ticks(), **condition()}
-        timed = time_together(session, files, int(request["calls"]))
+        timed = time_batched(session, files, int(request["calls"]))
         return {
             "call_ns": [call.call_ns for call in timed],
             "outputs_sha256": [sha256 for call in timed for sha256 in call.outputs_sha256],
@@ -135,7 +152,7 @@ class WorkerState:
     def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Predict each slice: mask, class probabilities, hash of the raw outputs, stage times in ns."""
         session = self._opened()
-        predictions = (session.predict_file(one.read(), one.name)[1] for one in self._asked(request))
+        predictions = (session.predict_file(one.read(), one.name)[1] for one in self._requested(request))
         return {"classes": list(session.classes), "slices": [_as_json(prediction) for prediction in predictions]}
 
     def close(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,12 +164,12 @@ class WorkerState:
             raise WorkerFailed("the worker has no bundle open", "send `open` first")
         return self._session
 
-    def _asked(self, request: Mapping[str, Any]) -> Sequence[HeldSlice]:
-        """The slices that a line names by their places."""
-        places = list(chain.from_iterable(starmap(range, request["slices"])))
-        if places and not 0 <= min(places) <= max(places) < len(self._slices):
-            raise WorkerFailed(f"the worker holds {len(self._slices)} slices, not all that were asked for", "")
-        return [self._slices[place] for place in places]
+    def _requested(self, request: Mapping[str, Any]) -> Sequence[HeldSlice]:
+        """The slices whose indices a request gives."""
+        indices = list(chain.from_iterable(starmap(range, request["slices"])))
+        if indices and not 0 <= min(indices) <= max(indices) < len(self._slices):
+            raise WorkerFailed(f"the worker holds {len(self._slices)} slices, not all that were requested", "")
+        return [self._slices[index] for index in indices]
 
 
 def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
@@ -180,13 +197,27 @@ def main() -> None:
 
 
 def pack_mask(mask: np.ndarray) -> dict[str, Any]:
-    """A mask for one line of JSON. mask: (H, W) bool."""
+    """Pack a mask for one line of JSON.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        height, width in px, and `bits`: the pixels row by row, a bit each, zlib, base64.
+    """
     packed = zlib.compress(np.packbits(mask).tobytes(), 1)
     return {"height": mask.shape[0], "width": mask.shape[1], "bits": base64.b64encode(packed).decode()}
 
 
 def unpack_mask(entry: Mapping[str, Any]) -> np.ndarray:
-    """The mask of a line, (H, W) bool."""
+    """Unpack the mask of a line.
+
+    Args:
+        entry: As `pack_mask` gives it.
+
+    Returns:
+        The mask, (H, W) bool.
+    """
     height, width = int(entry["height"]), int(entry["width"])
     bits = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"])), dtype=np.uint8)
     return np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width)

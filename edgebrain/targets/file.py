@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from edgebrain.errors import BadTarget
+from edgebrain.settings import Meta, from_builtins, read_toml
 
 FOLDER = Path("deploy")
+EXAMPLE = "see deploy/pi.toml"
+WORDS = ("host", "user", "engine", "device", "folder")
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Threads = Annotated[int, Meta(ge=1, le=1024)]
 
 
 @dataclass(frozen=True)
 class TargetFile:
     """A host that is reached by ssh.
 
-    user, port: None where ssh's own config knows them. threads: thread counts to measure at. engine: None for the first
-    that reads a bundle. keep: whether what was sent stays there for the next bench. folder: where it lies, on the host.
-    config: another config file for ssh, as `ssh -F`. emulated: the processor is emulated, so that no duration counts.
+    Attributes:
+        name: Its name in reports.
+        host: Name or address.
+        user: None where ssh's own config knows it.
+        port: None where ssh's own config knows it.
+        threads: Thread counts to measure at; empty for 1.
+        engine: None for the first that reads a bundle.
+        device: What the engine runs on.
+        keep: Whether what was sent stays there for the next bench.
+        folder: Where it is kept, on the host.
+        config: Another config file for ssh, as `ssh -F`.
+        emulated: The processor is emulated, so that no duration counts.
     """
 
     name: str
     host: str
     user: str | None = None
-    port: int | None = None
-    threads: tuple[int, ...] = ()
+    port: Port | None = None
+    threads: tuple[Threads, ...] = ()
     engine: str | None = None
     device: str = "cpu"
     keep: bool = True
@@ -39,8 +52,8 @@ class TargetFile:
         return f"{self.user}@{self.host}" if self.user else self.host
 
     @property
-    def who(self) -> str:
-        """How errors call it: its name, and its host where that says more."""
+    def title(self) -> str:
+        """How errors call it: its name, and its host where that adds something."""
         return self.name if self.name == self.login else f"{self.name} ({self.login})"
 
     @property
@@ -78,47 +91,40 @@ def known_files() -> list[str]:
 
 
 def load_file(path: Path) -> TargetFile:
-    """Read a target file. Raises BadTarget: not TOML, an unknown key, or a value of another type."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise BadTarget(f"{path}: cannot be read as TOML ({problem})", "see deploy/pi.toml") from problem
-    wanted = {field.name for field in fields(TargetFile)} - {"name"}
-    for key in values:
-        if key not in wanted:
-            raise BadTarget(f"{path}: {key!r} is no key of a target", f"use {', '.join(sorted(wanted))}")
+    """Read a target file.
+
+    Raises:
+        BadTarget: It is not TOML, does not name a host, or has an unknown key or a value of another type.
+    """
+    values = read_toml(path, BadTarget, EXAMPLE)
+    if "name" in values:
+        raise BadTarget(f"{path}: unknown key 'name'", "a target is called as its file: rename that")
+    if isinstance(values.get("threads"), int):
+        values["threads"] = [values["threads"]]
     if not values.get("host"):
-        raise BadTarget(f"{path}: does not say which host", 'write host = "raspberrypi.local"')
-    checked = {key: _checked(path, key, value) for key, value in values.items()}
-    return TargetFile(name=path.stem, **checked)
+        raise BadTarget(f"{path}: key 'host' is missing or empty", 'write host = "raspberrypi.local"')
+    found = from_builtins({**values, "name": path.stem}, TargetFile, str(path), BadTarget, EXAMPLE)
+    for key in WORDS:
+        _check_word(path, key, getattr(found, key))
+    if not found.threads and "threads" in values:
+        raise BadTarget(f"{path}: threads = [] names no thread count", "write threads = 1, or [1, 4], or leave it out")
+    # A config beside the file travels with it.
+    return found if found.config is None else replace(found, config=path.parent / found.config.expanduser())
 
 
 def from_login(login: str) -> TargetFile:
-    """The target that `user@host` stands for."""
+    """The target that `user@host` stands for.
+
+    Raises:
+        BadTarget: It is no login.
+    """
     user, _, host = login.rpartition("@")
     if not user or not host or host.startswith("-") or any(letter.isspace() for letter in login):
         raise BadTarget(f"{login!r} is no user@host", "write --target pi@raspberrypi.local")
     return TargetFile(login, host, user)
 
 
-def _checked(path: Path, key: str, value: Any) -> Any:
-    result = value
-    if key == "threads":
-        counts = [value] if isinstance(value, int) else value
-        good = isinstance(counts, list) and bool(counts) and all(map(_is_count, counts))
-        wanted, result = "a number of threads, or a list of them", tuple(counts) if good else ()
-    elif key in ("keep", "emulated"):
-        good, wanted = isinstance(value, bool), "true or false"
-    elif key == "port":
-        good, wanted = _is_count(value) and value < 65536, "a port number"
-    else:
-        # ssh would take a host that begins with a hyphen for an option.
-        good, wanted = isinstance(value, str) and value.strip() == value != "" and value[0] != "-", "a word"
-    if not good:
-        raise BadTarget(f"{path}: {key} is {value!r}, not {wanted}", "see deploy/pi.toml")
-    # A config beside the file travels with it.
-    return path.parent / Path(value).expanduser() if key == "config" else result
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _check_word(path: Path, key: str, value: str | None) -> None:
+    # ssh would take a host that begins with a hyphen for an option.
+    if value is not None and (value.strip() != value or value[:1] in ("", "-")):
+        raise BadTarget(f"{path}: {key} = {value!r} is not a word that begins with a letter or digit", EXAMPLE)

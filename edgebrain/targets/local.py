@@ -17,12 +17,13 @@ from edgebrain.errors import TargetFailed
 from edgebrain.formats import engines_for
 from edgebrain.runtime.engines import installed
 from edgebrain.runtime.engines.libedgetpu import coral_lacks
+from edgebrain.targets import TargetKind
 from edgebrain.targets.slices import LISTING, Slice, write_listing
 
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """A device of this machine: its processor, or a GPU or Edge TPU, which `here` counts as another place."""
+    """A device of this machine: its processor, or a GPU or Edge TPU, which is not `here`."""
 
     name: str = "cpu"
     here: bool = True
@@ -35,14 +36,16 @@ class LocalTarget:
     )
 
     def engine(self, bundle: Bundle) -> str | None:
-        """The first installed engine that reads a bundle; its first one where none is, whose absence is then told. None
-        where the device does not run the format."""
+        """The first installed engine that reads a bundle; None where the device does not run the format.
+
+        Where none is installed it is the first one: opening the bundle then reports what to install.
+        """
         # The engines refuse what fell back to the CPU, and tell an NVIDIA GPU from an Intel one.
         readers = [engine.name for engine in engines_for(bundle.format, self.device)]
         return next(filter(installed, readers), next(iter(readers), None))
 
     def prepare(self, bundles: Sequence[Bundle], slices: Sequence[Slice]) -> None:
-        """Nothing has to be sent: slices are read where they lie."""
+        """Nothing has to be sent: slices are read where they are."""
         write_listing(Path(self._folder.name), slices)
 
     def start(self, bundle: Bundle) -> subprocess.Popen[bytes]:
@@ -50,24 +53,31 @@ class LocalTarget:
         return start()
 
     def path(self, bundle: Bundle) -> str:
-        """Where a bundle lies."""
+        """The path of a bundle."""
         return str(bundle.path.resolve())
 
     @property
     def listing(self) -> str:
-        """Where the list of the slices lies."""
+        """The path of the list of slices."""
         return str(Path(self._folder.name, LISTING))
 
     def close(self) -> None:
-        """Take the list of slices away."""
+        """Delete the list of slices."""
         self._folder.cleanup()
 
 
 def open_target(name: str) -> LocalTarget:
-    """This machine under the name of one of its devices. Raises TargetFailed: what is missing, in one line."""
+    """This machine under the name of one of its devices.
+
+    Raises:
+        TargetFailed: The device cannot be used; the message names what is missing.
+    """
     if name == "coral" and (problem := coral_lacks()) is not None:
         raise TargetFailed(f"{name}: {problem.message}", problem.hint)
     return LocalTarget(name) if name == "cpu" else LocalTarget(name, here=False, device=name, where=f" on {name}")
+
+
+KIND = TargetKind(open_target)
 
 
 def start() -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ from shlex import quote
 from edgebrain.errors import TargetFailed
 from edgebrain.kit.wheels import Place
 from edgebrain.targets.file import TargetFile
-from edgebrain.targets.ssh_connection import Link
+from edgebrain.targets.ssh_connection import SshConnection
 
 OLDEST = (3, 11)
 MIB = 2**20
@@ -50,34 +50,49 @@ done
 
 
 @dataclass(frozen=True)
-class Survey:
-    """A host that will do. python: the command. folder: absolute, there. free: bytes."""
+class HostFacts:
+    """A host that fits.
 
-    place: Place
+    Attributes:
+        platform: Processor, C library and Python, which decide the wheels.
+        python: The command that starts Python there.
+        folder: Absolute path there of what is sent.
+        free: Free space there, in bytes.
+    """
+
+    platform: Place
     python: str
     folder: str
     free: int
 
 
-def survey(link: Link, file: TargetFile) -> Survey:
-    """Ask the host. Raises TargetFailed: Python missing or too old, a 32-bit system, no glibc, a read-only folder."""
+def probe_host(connection: SshConnection, file: TargetFile) -> HostFacts:
+    """Ask the host what it is.
+
+    Raises:
+        TargetFailed: Python is missing or too old, the system is 32-bit or has no glibc, or the folder is read-only.
+    """
     # A login shell other than sh may not understand the lines.
-    said = link.run(f"sh -c {quote(SCRIPT.replace('FOLDER', quote(file.folder)))}", "looking at the machine")
+    output = connection.run(f"sh -c {quote(SCRIPT.replace('FOLDER', quote(file.folder)))}", "looking at the machine")
     facts: dict[str, str] = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         key, equals, value = line.partition("=")
         if equals:
             facts.setdefault(key, value)
     _refuse(facts, file)
-    place = Place(facts["machine"], facts["glibc"], facts["python"])
-    return Survey(place, facts["command"], facts["folder"], int(facts["free"]))
+    platform = Place(facts["machine"], facts["glibc"], facts["python"])
+    return HostFacts(platform, facts["command"], facts["folder"], int(facts["free"]))
 
 
-def refuse_without_room(found: Survey, needed: int, file: TargetFile) -> None:
-    """Raises TargetFailed: fewer bytes are free there than needed."""
+def refuse_without_room(found: HostFacts, needed: int, file: TargetFile) -> None:
+    """Check the free space.
+
+    Raises:
+        TargetFailed: Fewer bytes are free there than needed.
+    """
     if found.free < needed:
         raise TargetFailed(
-            f"{file.who}: looking at the machine: {found.folder} has {found.free // MIB} MiB free, "
+            f"{file.title}: looking at the machine: {found.folder} has {found.free // MIB} MiB free, "
             f"{-(-needed // MIB)} MiB are needed",
             "free some space there, or set `folder` in the target file to a place with more",
         )
@@ -85,7 +100,7 @@ def refuse_without_room(found: Survey, needed: int, file: TargetFile) -> None:
 
 def _refuse(facts: Mapping[str, str], file: TargetFile) -> None:
     def refuse(what: str, way_out: str) -> None:
-        raise TargetFailed(f"{file.who}: looking at the machine: {what}", way_out)
+        raise TargetFailed(f"{file.title}: looking at the machine: {what}", way_out)
 
     newer = f"Python {OLDEST[0]}.{OLDEST[1]} or newer: on Debian 12 or Raspberry Pi OS 12: sudo apt-get install python3"
     machine = facts.get("machine", "an unknown processor")

@@ -1,13 +1,14 @@
 """Runs on the device, under its bare Python 3.11 or newer: this text is sent along with each command.
 
-    look FOLDER NAME ...         which parcels are there, whole: one JSON object, name -> "whole", "damaged" or "absent"
+    look FOLDER NAME ...         state of each artifact: one JSON object, name -> "whole", "damaged" or "absent"
     receive FOLDER NAME SHA256   a tar on stdin becomes FOLDER/NAME; its first file is of this hash, and a JSON object
                                  of the others' hashes, file -> SHA-256
-    remove FOLDER NAME ...       take parcels away
+    remove FOLDER NAME ...       delete artifacts
 
-A parcel is filled under a temporary name, every file against its hash, and renamed when whole: half of one is never
-taken for a whole one, and what a power cut spoilt is found by its hash. Wheels are unpacked. `.files.json` in a parcel
-holds the hash of each file, for the next `look`. Nothing of edgebrain is there yet, so this file stands alone.
+An artifact is filled under a temporary name, every file is compared with its hash, and it is renamed when whole: half
+of one is never taken for a whole one, and what a power cut damaged is found by its hash. Wheels are unpacked.
+`.files.json` in an artifact holds the hash of each file, for the next `look`. Nothing of edgebrain is there yet, so
+this file imports the standard library only.
 """
 
 import hashlib
@@ -36,37 +37,37 @@ def main(command: str, folder: str, *rest: str) -> None:
 
 
 def look(home: Path, *names: str) -> dict[str, str]:
-    """State of each parcel."""
+    """State of each artifact."""
     return {name: state(home / name) for name in names}
 
 
-def state(parcel: Path) -> str:
+def state(artifact: Path) -> str:
     """`whole` where every file has its hash, else `damaged` or `absent`."""
-    if not parcel.is_dir():
+    if not artifact.is_dir():
         return "absent"
     try:
-        listing = json.loads((parcel / LISTING).read_text())
-        return "whole" if all(digest(parcel / name) == sha256 for name, sha256 in listing.items()) else "damaged"
+        listing = json.loads((artifact / LISTING).read_text())
+        return "whole" if all(digest(artifact / name) == sha256 for name, sha256 in listing.items()) else "damaged"
     except (OSError, ValueError):
         return "damaged"
 
 
 def receive(home: Path, name: str, sha256: str) -> dict[str, str]:
-    """Fill a parcel from stdin; nothing is left of one that does not arrive whole."""
+    """Fill an artifact from stdin; nothing is left of one that does not arrive whole."""
     home.mkdir(parents=True, exist_ok=True)
     clear_dead_parts(home)
-    parcel, part = home / name, home / f".part-{os.getpid()}"
+    artifact, part = home / name, home / f".part-{os.getpid()}"
     try:
         part.mkdir()
         unpack(part, sha256)
         listing = {str(path.relative_to(part)): digest(path) for path in sorted(part.rglob("*")) if path.is_file()}
         (part / LISTING).write_text(json.dumps(listing))
-        shutil.rmtree(parcel, ignore_errors=True)
-        parcel.parent.mkdir(exist_ok=True)
-        part.rename(parcel)
+        shutil.rmtree(artifact, ignore_errors=True)
+        artifact.parent.mkdir(exist_ok=True)
+        part.rename(artifact)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return {"path": str(parcel)}
+    return {"path": str(artifact)}
 
 
 def unpack(part: Path, sha256: str) -> None:
@@ -94,23 +95,23 @@ def unpack(part: Path, sha256: str) -> None:
 
 
 def clear_dead_parts(home: Path) -> None:
-    """Take away what a process that is gone began."""
+    """Delete what a process that is gone began."""
     for part in home.glob(".part-*"):
         if not Path("/proc", part.name.removeprefix(".part-")).exists():
             shutil.rmtree(part, ignore_errors=True)
 
 
 def remove(home: Path, *names: str) -> dict[str, str]:
-    """Take parcels away."""
+    """Delete artifacts."""
     for name in names:
-        parcel = home / name
-        if not name or home.resolve() not in parcel.resolve().parents:
-            raise ValueError(f"{name}: is no parcel")
-        shutil.rmtree(parcel, ignore_errors=True)
+        artifact = home / name
+        if not name or home.resolve() not in artifact.resolve().parents:
+            raise ValueError(f"{name}: is no artifact")
+        shutil.rmtree(artifact, ignore_errors=True)
         with suppress(OSError):
             # The folder of bundles or slices, where this was its last; never `home`, which holds other things.
-            if parcel.parent != home:
-                parcel.parent.rmdir()
+            if artifact.parent != home:
+                artifact.parent.rmdir()
     return {}
 
 

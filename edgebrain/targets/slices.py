@@ -16,7 +16,13 @@ LISTING = "slices.json"
 
 @dataclass(frozen=True)
 class Slice:
-    """A picture's file on this machine. name: how errors call it. sha256: of its bytes."""
+    """A picture's file on this machine.
+
+    Attributes:
+        name: How errors call it.
+        path: Its path.
+        sha256: SHA-256 of its bytes.
+    """
 
     name: str
     path: Path
@@ -24,25 +30,34 @@ class Slice:
 
     @classmethod
     def of(cls, path: Path, name: str = "") -> Slice:
-        """The slice in a file, under its own name or another. Raises BadImage: it cannot be read."""
+        """The slice in a file, under its own name or another.
+
+        Raises:
+            BadImage: The file cannot be read.
+        """
         return cls(name or path.name, path, sha256_bytes(read(path)))
 
 
 def listing(slices: Sequence[Slice], files: Iterable[str]) -> bytes:
-    """The list that a worker holds, of slices in these files: absolute, or beside the list."""
+    """The list that a worker holds.
+
+    Args:
+        slices: The slices.
+        files: Their files: absolute paths, or paths from the folder of the list.
+    """
     entries = [{"name": one.name, "file": file, "sha256": one.sha256} for one, file in zip(slices, files, strict=True)]
     return json.dumps(entries, separators=(",", ":")).encode()
 
 
 def write_listing(folder: Path, slices: Sequence[Slice]) -> Path:
-    """A list, in this folder, of slices where they lie."""
+    """Write the list of slices on this machine into a folder; the files stay where they are."""
     path = folder / LISTING
     path.write_bytes(listing(slices, [str(one.path.resolve()) for one in slices]))
     return path
 
 
-def ranges(places: Sequence[int]) -> list[list[int]]:
-    """The same places as half-open ranges: [3, 4, 5, 9] is [[3, 6], [9, 10]]."""
+def ranges(indices: Sequence[int]) -> list[list[int]]:
+    """The same indices as half-open ranges: [3, 4, 5, 9] is [[3, 6], [9, 10]]."""
     counter = count()
-    runs = [list(run) for _, run in groupby(places, key=lambda place: place - next(counter))]
+    runs = [list(run) for _, run in groupby(indices, key=lambda index: index - next(counter))]
     return [[run[0], run[-1] + 1] for run in runs]

@@ -1,6 +1,6 @@
 """One ssh connection to a host, shared by all commands: the system's `ssh` with the person's keys, config and hosts.
 
-Nobody is asked anything (BatchMode): what would need an answer is an error with the line that settles it by hand.
+ssh asks no questions (BatchMode): what would need an answer is an error with the command that settles it by hand.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONNECT_S, ALIVE_S, ALIVE_COUNT = 15, 10, 3
 SSH_FAILED = 255
 
 
-class Link:
+class SshConnection:
     """A connection; `sent` counts the bytes given to commands and as their input. Close it in the end."""
 
     def __init__(self, file: TargetFile) -> None:
@@ -35,45 +35,56 @@ class Link:
         self._master: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> None:
-        """Open the connection. Raises TargetFailed: which step failed, and what a person can do about it."""
+        """Open the connection.
+
+        Raises:
+            TargetFailed: A step failed; the message names it, the hint what to do about it.
+        """
         options = ["-N", "-o", "ControlMaster=yes", "-o", "ControlPersist=no", "-o", f"ConnectTimeout={CONNECT_S}"]
         options += ["-o", f"ServerAliveInterval={ALIVE_S}", "-o", f"ServerAliveCountMax={ALIVE_COUNT}"]
-        with tempfile.TemporaryFile() as words:
+        with tempfile.TemporaryFile() as output:
             try:
                 self._master = subprocess.Popen(
-                    self._ssh(options), stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
+                    self._ssh(options), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
                 )
             except FileNotFoundError as problem:
                 raise TargetFailed(
-                    f"{self._file.who}: there is no ssh on this machine", "apt-get install openssh-client"
+                    f"{self._file.title}: there is no ssh on this machine", "apt-get install openssh-client"
                 ) from problem
             # The server may think about a login for longer than it took to reach it.
             end = time.monotonic() + 4 * CONNECT_S
             while not self._socket.exists():
                 if self._master.poll() is not None or time.monotonic() > end:
-                    words.seek(0)
-                    raise refusal(self._file, words.read().decode(errors="replace"))
+                    output.seek(0)
+                    raise refusal(self._file, output.read().decode(errors="replace"))
                 time.sleep(0.02)
 
     def run(self, command: str, step: str, write: Callable[[IO[bytes]], None] = lambda stream: None) -> str:
-        """The output of a command there. write: gives its input.
+        """Run a command there and give its output.
 
-        Raises TargetFailed: the connection was lost, or the command failed; both name the step.
+        Args:
+            command: For the login shell there.
+            step: What the command is for, as errors name it.
+            write: Called with the command's input stream.
+
+        Raises:
+            TargetFailed: The connection was lost, or the command failed; the message names the step.
         """
         process = self.start(command)
         assert process.stdin is not None, "started with pipes"
-        # A command that has ended with an error no longer reads; the error is what to tell.
+        # A command that has ended with an error no longer reads; that error is reported below.
         with suppress(BrokenPipeError):
             counting = _Counting(process.stdin)
             write(counting)  # type: ignore[arg-type]
             process.stdin.flush()
             self.sent += counting.bytes
-        output, words = process.communicate()
+        output, stderr = process.communicate()
         if process.returncode == SSH_FAILED:
-            raise self._lost(step, words.decode(errors="replace"))
+            raise self._lost(step, stderr.decode(errors="replace"))
         if process.returncode != 0:
+            reason = _last_line(stderr.decode(errors="replace"))
             raise TargetFailed(
-                f"{self._file.who}: {step}: exit code {process.returncode} ({_last(words.decode(errors='replace'))})",
+                f"{self._file.title}: {step}: exit code {process.returncode} ({reason})",
                 f"try by hand: {self._file.by_hand}",
             )
         return output.decode(errors="replace")
@@ -98,14 +109,14 @@ class Link:
         config = ["-F", os.fspath(file.config)] if file.config else []
         port = ["-p", str(file.port)] if file.port else []
         shared = ["-T", "-S", os.fspath(self._socket)]
-        # Compressed, because most of what a later bench sends is text that says much the same.
+        # Compressed, because most of what a later bench sends is repetitive text.
         for option in ("BatchMode=yes", "ClearAllForwardings=yes", "Compression=yes"):
             shared += ["-o", option]
         return ["ssh", *config, *port, *shared, *options, "--", file.login, *command]
 
-    def _lost(self, step: str, words: str) -> TargetFailed:
+    def _lost(self, step: str, stderr: str) -> TargetFailed:
         return TargetFailed(
-            f"{self._file.who}: the connection was lost at: {step} ({_last(words)})",
+            f"{self._file.title}: the connection was lost at: {step} ({_last_line(stderr)})",
             f"see that the machine is up ({self._file.by_hand}), then measure again",
         )
 
@@ -122,8 +133,11 @@ class _Counting:
         return self._stream.write(data)
 
 
-def refusal(file: TargetFile, words: str) -> TargetFailed:
-    """Why ssh did not connect, from its last words, and the way out."""
+def refusal(file: TargetFile, stderr: str) -> TargetFailed:
+    """Why ssh did not connect, and the way out, from what it wrote on stderr.
+
+    Its exit code is the same for every reason, so its English sentences are all that there is to go by.
+    """
     by_hand = file.by_hand
     known = (
         ("REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is not the one on record",
@@ -131,7 +145,7 @@ def refusal(file: TargetFile, words: str) -> TargetFailed:
         ("Host key verification failed", "its host key is not known here",
          f"log in once, compare the fingerprint and answer yes: {by_hand}"),
         ("Permission denied (publickey)", "it does not take your key", f"ssh-copy-id {file.copy_id}"),
-        ("Permission denied", "it asks for a password, and nobody is there to type it", f"ssh-copy-id {file.copy_id}"),
+        ("Permission denied", "it asks for a password, and none can be typed here", f"ssh-copy-id {file.copy_id}"),
         ("Too many authentication failures", "it was offered too many keys",
          "name one in ~/.ssh/config: IdentityFile and IdentitiesOnly yes"),
         ("Could not resolve hostname", "no machine of that name is known", "check the name, or use its address"),
@@ -140,12 +154,12 @@ def refusal(file: TargetFile, words: str) -> TargetFailed:
         ("Connection refused", "no ssh server answers there", "on a Raspberry Pi: sudo systemctl enable --now ssh"),
         ("timed out", "it does not answer", "check that it is on, and its address"),
     )  # fmt: skip
-    for said, what, way_out in known:
-        if said.lower() in words.lower():
-            return TargetFailed(f"{file.who}: connecting: {what}", way_out)
-    return TargetFailed(f"{file.who}: connecting failed ({_last(words)})", f"try by hand: {by_hand}")
+    for sentence, what, way_out in known:
+        if sentence.lower() in stderr.lower():
+            return TargetFailed(f"{file.title}: connecting: {what}", way_out)
+    return TargetFailed(f"{file.title}: connecting failed ({_last_line(stderr)})", f"try by hand: {by_hand}")
 
 
-def _last(words: str) -> str:
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:200] if lines else "it gave no reason"

@@ -1,4 +1,7 @@
-"""Our end of the worker protocol: a process that answers, or an error with its last words. None is left behind."""
+"""Our end of the worker protocol: a process that answers, or an error with its last lines on stderr.
+
+No process is left behind, whatever happens.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from edgebrain.errors import EdgebrainError, WorkerFailed
 from edgebrain.targets.local import start
 from edgebrain.targets.slices import ranges
 
-PROTOCOL = 2
+PROTOCOL = 3
 # Importing a large framework on a cold disk can take minutes; a query never does.
 PATIENCE_S = 600.0
 STDERR_LINES = 5
@@ -30,17 +33,23 @@ class Worker:
     """A worker process; a context manager, which ends it whatever happens."""
 
     def __init__(self, process: Popen[bytes] | None = None, where: str = "", patience_s: float = PATIENCE_S) -> None:
-        """process: a worker that was started, with pipes; else one on this machine. where: how errors name its host."""
+        """Take over a worker.
+
+        Args:
+            process: A worker that was started, with pipes; else one is started on this machine.
+            where: How errors name its host.
+            patience_s: Seconds to wait for an answer.
+        """
         self._where = where
         self._patience_s = patience_s
-        self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
+        self._stderr_lines: deque[str] = deque(maxlen=STDERR_LINES)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._process: Popen[bytes] = process or start()
         assert self._process.stdin and self._process.stdout and self._process.stderr, "started with pipes"
         self._stdin: IO[bytes] = self._process.stdin
         self._readers = [
-            threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
+            threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -59,8 +68,12 @@ class Worker:
         return self._process.pid
 
     def hello(self) -> dict[str, Any]:
-        """The worker's environment. Raises WorkerFailed: it speaks another protocol."""
-        answer = self._ask({"do": "hello"})
+        """The worker's environment, see `runtime.environment.environment`.
+
+        Raises:
+            WorkerFailed: It speaks another protocol.
+        """
+        answer = self._request({"do": "hello"})
         if answer.get("protocol") != PROTOCOL:
             raise WorkerFailed(
                 f"the worker{self._where} speaks protocol {answer.get('protocol')}, not {PROTOCOL}",
@@ -76,37 +89,67 @@ class Worker:
         device: str | None = None,
         at_once: int = 1,
     ) -> dict[str, Any]:
-        """Open a bundle: load_ms, runs (what really runs), manifest_sha256, rss_mib. bundle: a path as text is one on
-        the worker's own machine. device: as in `open_engine`. at_once: slices that one call answers."""
+        """Open a bundle.
+
+        Args:
+            bundle: Its folder; a path as text is one on the worker's own machine.
+            engine: The engine; None for the first installed one that reads the bundle.
+            threads: Threads of the interpreter.
+            device: As in `open_engine`.
+            at_once: Slices that one call answers.
+
+        Returns:
+            load_ms, runs (what really runs), manifest_sha256, rss_mib.
+        """
         path = str(bundle.resolve()) if isinstance(bundle, Path) else bundle
-        asked = {"engine": engine, "threads": threads, "device": device, "at_once": at_once}
-        return self._ask({"do": "open", "bundle": path, **asked})
+        options = {"engine": engine, "threads": threads, "device": device, "at_once": at_once}
+        return self._request({"do": "open", "bundle": path, **options})
 
     def hold(self, listing: Path | str) -> None:
-        """Tell it where the list of slices lies, on its own machine; later they are named by their places in it."""
-        self._ask({"do": "hold", "list": str(listing)})
+        """Name the list of slices, a file on the worker's machine; later requests give indices into it."""
+        self._request({"do": "hold", "list": str(listing)})
 
-    def time(self, places: Sequence[int], queries: int, warm_up: int = 0) -> dict[str, Any]:
+    def time(self, indices: Sequence[int], queries: int, warm_up: int = 0) -> dict[str, Any]:
         """Ask `warm_up` times uncounted, then time queries, slices in turn.
 
-        Returns: predict_ns, engine_ns, decode_ns, outputs_sha256, a list each; before, after: ticks and condition.
+        Args:
+            indices: Of the slices.
+            queries: Timed queries.
+            warm_up: Uncounted queries before them.
+
+        Returns:
+            predict_ns, engine_ns, decode_ns, outputs_sha256: lists, one entry a query; before, after: ticks and
+            condition.
         """
-        return self._ask({"do": "time", "slices": ranges(places), "queries": queries, "warm_up": warm_up})
+        return self._request({"do": "time", "slices": ranges(indices), "queries": queries, "warm_up": warm_up})
 
-    def together(self, places: Sequence[int], calls: int, warm_up: int = 0) -> dict[str, Any]:
-        """Call `warm_up` times uncounted, then time calls, each for as many slices as were opened for, in turn.
+    def time_batched(self, indices: Sequence[int], calls: int, warm_up: int = 0) -> dict[str, Any]:
+        """Call `warm_up` times uncounted, then time calls, each for as many slices as `open` named.
 
-        Returns: call_ns, one a call; outputs_sha256, one a slice; before, after: ticks and condition.
+        Args:
+            indices: Of the slices, in turn.
+            calls: Timed calls.
+            warm_up: Uncounted calls before them.
+
+        Returns:
+            call_ns, one a call; outputs_sha256, one a slice; before, after: ticks and condition.
         """
-        return self._ask({"do": "together", "slices": ranges(places), "calls": calls, "warm_up": warm_up})
+        return self._request({"do": "time_batched", "slices": ranges(indices), "calls": calls, "warm_up": warm_up})
 
-    def score(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        """Predict slices: mask (see `runtime.worker.unpack_mask`), class_probabilities, outputs_sha256, stage_ns."""
-        return list(self._ask({"do": "score", "slices": ranges(places)})["slices"])
+    def score(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Predict slices.
+
+        Args:
+            indices: Of the slices.
+
+        Returns:
+            For each slice mask (see `runtime.worker.unpack_mask`), class_probabilities, outputs_sha256, stage_ns.
+        """
+        return list(self._request({"do": "score", "slices": ranges(indices)})["slices"])
 
     def close(self) -> dict[str, Any]:
-        """Peak memory in MiB (peak_rss_mib); the worker then ends."""
-        answer = self._ask({"do": "close"})
+        """End the worker; returns its peak memory in MiB (peak_rss_mib)."""
+        answer = self._request({"do": "close"})
         self.stop(patience_s=10.0)
         return answer
 
@@ -125,8 +168,8 @@ class Worker:
             with suppress(BrokenPipeError):
                 pipe.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a line and wait for the answer. Raises the worker's own error, or WorkerFailed: it is gone or silent."""
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a line and wait for the answer; raises the worker's own error, or WorkerFailed: it is gone or silent."""
         try:
             self._stdin.write(json.dumps(request, separators=(",", ":")).encode() + b"\n")
             self._stdin.flush()
@@ -138,9 +181,9 @@ class Worker:
         try:
             answer = dict(json.loads(line))
         except (ValueError, TypeError) as problem:
-            raise self._failed(request, "answered nonsense" if line else "has ended") from problem
+            raise self._failed(request, "gave a malformed answer" if line else "has ended") from problem
         if "error" in answer:
-            raise self._told(answer)
+            raise self._reported(answer)
         return answer
 
     def _failed(self, request: dict[str, Any], what: str) -> WorkerFailed:
@@ -151,31 +194,31 @@ class Worker:
             code = self._process.returncode
         for reader in self._readers:
             reader.join(timeout=1.0 if code is not None else 0.0)
-        words = " | ".join(self._last_words) or "it wrote nothing on stderr"
+        lines = " | ".join(self._stderr_lines) or "it wrote nothing on stderr"
         if code == SSH_FAILED and self._where:
             what = "was lost with the connection"
         return WorkerFailed(
-            f"the worker{self._where} {what} at `{request['do']}`{_how(code)}", f"its last words: {words}"
+            f"the worker{self._where} {what} at `{request['do']}`{_exit_reason(code)}", f"its last lines: {lines}"
         )
 
-    def _told(self, answer: dict[str, Any]) -> EdgebrainError:
+    def _reported(self, answer: dict[str, Any]) -> EdgebrainError:
         """The worker's own error, with its host."""
         problem = _error(answer)
         return type(problem)(f"{problem.message}{self._where}", problem.hint)
 
-    def _listen(self, pipe: IO[bytes]) -> None:
+    def _read_answers(self, pipe: IO[bytes]) -> None:
         for line in pipe:
             self._answers.put(line)
         # The end: whoever waits for an answer gets an empty one.
         self._answers.put(b"")
 
-    def _overhear(self, pipe: IO[bytes]) -> None:
+    def _read_stderr(self, pipe: IO[bytes]) -> None:
         for line in pipe:
             if text := line.decode(errors="replace").strip():
-                self._last_words.append(text)
+                self._stderr_lines.append(text)
 
 
-def _how(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     """How a process ended, in brackets with a space before; empty while it runs, and where a connection ended it."""
     if code is None or code == SSH_FAILED:
         return ""

@@ -61,7 +61,7 @@ def _networks() -> Iterator[tuple[Path, Mapping[str, bytes]]]:
         yield from ((run, slices) for run in trained_runs().values())
     for run in filter(None, given.split(":")):
         data = Path(os.environ["EDGEBRAIN_ARM_DATA"])
-        yield Path(run), pictures(choose_slices(Path(run), data, "test", most)[0])
+        yield Path(run), pictures([one.record for one in choose_slices(Path(run), data, "test", most)[0]])
 
 
 if __name__ == "__main__":

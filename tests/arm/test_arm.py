@@ -136,9 +136,9 @@ def test_a_full_disk_is_an_error_of_its_own_before_and_while_sending(
 def test_a_killed_worker_and_a_dropped_connection_are_told_apart_and_leave_no_process(
     how: str, board: Server, int8: Bundle, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = measurement.Lane.score
+    real = measurement.Measurement.score
 
-    def score(self: measurement.Lane, *rest: Any) -> None:
+    def score(self: measurement.Measurement, *rest: Any) -> None:
         if self.where and how == "dropped":
             way.cut()
         elif self.where:
@@ -147,14 +147,14 @@ def test_a_killed_worker_and_a_dropped_connection_are_told_apart_and_leave_no_pr
                     os.kill(pid, signal.SIGKILL)
         real(self, *rest)
 
-    monkeypatch.setattr(measurement.Lane, "score", score)
+    monkeypatch.setattr(measurement.Measurement, "score", score)
     records, _ = choose_slices(None, phantoms, "all", 2)
     with proxy(board.port) as way:
         target = str(board.target(tmp_path / "deploy", "arm", port=way.port))
         report = run_bench([int8.path], records, [1], 7, ["cpu", target])
-    (failure,) = report["failures"]
-    assert "the worker on arm (" in failure["message"]
+    (failure,) = report.failures
+    assert "the worker on arm (" in failure.message
     expected = {"killed": "at `score` (killed by signal 9)", "dropped": "was lost with the connection at `score`"}
-    assert failure["message"].endswith(expected[how])
-    assert {row["target"] for row in report["results"]} == {"cpu"}
+    assert failure.message.endswith(expected[how])
+    assert {row.target for row in report.results} == {"cpu"}
     assert all(ends_soon(pid, patience_s=60.0) for pid in board.children())

@@ -13,7 +13,7 @@ import pytest
 
 from edgebrain.benchmarking import measurement
 from edgebrain.benchmarking import slices as module
-from edgebrain.benchmarking.schema import read_report
+from edgebrain.benchmarking.report import read_report
 from edgebrain.cli import main
 from edgebrain.data.sample import Dataset
 from tests.benchmarking.factories import records, run_in_working_folder
@@ -39,20 +39,20 @@ def test_without_a_bundle_the_newest_run_is_measured_and_named(run: Path, capsys
     said = capsys.readouterr()
     assert "run: runs/run" in said.err
     assert "tflite-int8" in said.out
-    assert read_report(run / "bench.json")["results"][0]["bundle"] == "float"
+    assert read_report(run / "bench.json").results[0].bundle == "float"
     assert "## Quality" in (run / "bench.md").read_text()
 
 
 def spoilt(monkeypatch: pytest.MonkeyPatch, dice: float) -> None:
     """As if the int8 bundle had this Dice on every tumour."""
-    real = measurement.Lane.score
+    real = measurement.Measurement.score
 
-    def score(self: measurement.Lane, *rest: Any) -> None:
+    def score(self: measurement.Measurement, *rest: Any) -> None:
         real(self, *rest)
         if self.bundle.precision == "int8":
             self.scores = [replace(one, dice=dice) if one.is_tumour else one for one in self.scores]
 
-    monkeypatch.setattr(measurement.Lane, "score", score)
+    monkeypatch.setattr(measurement.Measurement, "score", score)
 
 
 def many_tumours(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_drop_beyond_the_margin_ends_with_3_after_the_report_is_written(
     spoilt(monkeypatch, 0.5)
     bundle = str(run / "bundles" / "tflite-int8")
     assert code_of(bundle, "--json", "kept.json") == 3
-    assert read_report(Path("kept.json"))["results"][1]["verdict"]["outcome"] == "FAIL"
+    assert read_report(Path("kept.json")).results[1].verdict.outcome == "FAIL"
     said = capsys.readouterr().out.splitlines()
     assert any(line.startswith("FAIL: tflite-int8 on cpu (Dice loses ") for line in said)
 
@@ -86,8 +86,8 @@ def test_max_dice_drop_is_the_margin_of_the_mean_dice(run: Path, monkeypatch: py
     bundle = str(run / "bundles" / "tflite-int8")
     for margin, outcome in (("0.5", "PASS"), ("0.01", "FAIL")):
         code_of(bundle, "--max-dice-drop", margin, "--json", "kept.json", "--force")
-        dice = read_report(Path("kept.json"))["results"][1]["verdict"]["comparisons"][0]
-        assert (dice["measure"], dice["margin"], dice["outcome"]) == ("dice", float(margin), outcome)
+        dice = read_report(Path("kept.json")).results[1].verdict.comparisons[0]
+        assert (dice.measure, dice.margin, dice.outcome) == ("dice", float(margin), outcome)
 
 
 def test_a_suite_is_read_before_anything_is_measured_and_kept_in_the_report(
@@ -96,8 +96,8 @@ def test_a_suite_is_read_before_anything_is_measured_and_kept_in_the_report(
     bundle = str(run / "bundles" / "tflite-int8")
     Path("mine.toml").write_text("[margins]\ndice = 0.03\n")
     assert code_of(bundle, "--suite", "mine.toml", "--json", "kept.json") == 0
-    suite = read_report(Path("kept.json"))["suite"]
-    assert (suite["name"], suite["source"], suite["margins"]["dice"]) == ("mine", "mine.toml", 0.03)
+    suite = read_report(Path("kept.json")).suite
+    assert (suite.name, suite.source, suite.margins.dice) == ("mine", "mine.toml", 0.03)
     Path("mine.toml").write_text("[margins]\n")
     Path("kept.json").unlink()
     assert code_of(bundle, "--suite", "mine.toml", "--json", "kept.json") == 1
@@ -164,7 +164,7 @@ def test_no_report_replaces_another(run: Path, capsys: pytest.CaptureFixture[str
     first = (run / "bench.json").read_bytes()
     assert code_of(bundle, "--max-images", "2") == 0
     assert (run / "bench.json").read_bytes() == first
-    assert read_report(run / "bench-2.json")["data"]["slices"] == 2 and (run / "bench-2.md").is_file()
+    assert read_report(run / "bench-2.json").data.slices == 2 and (run / "bench-2.md").is_file()
     kept = Path("kept.json").read_bytes()
     capsys.readouterr()
     assert code_of(bundle, "--json", "kept.json") == 1

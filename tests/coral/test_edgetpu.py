@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebrain.benchmarking.schema import read_report
+from edgebrain.benchmarking.report import as_json, read_report
 from edgebrain.bundle import Bundle, open_bundle, write_bundle
 from edgebrain.cli import main
 from edgebrain.errors import BadBundle, EdgebrainError
@@ -207,10 +207,12 @@ def test_a_missing_coral_is_one_line_and_the_cpu_is_measured(
     (place,) = (place for place, line in enumerate(lines) if line.startswith("Error: "))
     assert lines[place].startswith("Error: coral: libnowhere.so.1: cannot be loaded")
     assert lines[place + 1].startswith("  install libedgetpu")
-    report = read_report(run / "bench.json")
+    report = as_json(read_report(run / "bench.json"))
     assert {row["target"] for row in report["results"]} == {"cpu"} and len(report["results"]) == 5
     assert [failure["target"] for failure in report["failures"]] == ["coral"]
-    assert "small-edgetpu: not measured on cpu, no engine there reads edgetpu" in report["notes"]
+    assert "small-edgetpu: not measured on cpu, no engine there reads edgetpu" in [
+        note["text"] for note in report["notes"]
+    ]
 
 
 def test_a_driver_that_kills_its_process_does_not_kill_the_bench(
@@ -227,12 +229,12 @@ def test_a_coral_runs_compiled_bundles_alone_and_its_rows_keep_its_name(
 ) -> None:
     driver(tmp_path, monkeypatch, "works")
     assert bench(str(run / "bundles" / "small"), str(run / "bundles" / "small-edgetpu"), "--target", "coral") == 0
-    report = read_report(run / "bench.json")
+    report = as_json(read_report(run / "bench.json"))
     (row,) = (row for row in report["results"] if row["target"] == "coral")
     assert (row["bundle"], row["format"], row["runs"]["device"]) == ("small-edgetpu", "edgetpu", "coral")
     assert row["queries"] == 7 and row["drop"]["dice"] is not None
     assert set(report["environments"]) == {"cpu", "coral"}
-    assert "small: not measured on coral, no engine there reads tflite" in report["notes"]
+    assert "small: not measured on coral, no engine there reads tflite" in [note["text"] for note in report["notes"]]
 
 
 def test_a_second_compiled_bundle_is_left_out_of_a_bench_with_a_note(
@@ -241,9 +243,11 @@ def test_a_second_compiled_bundle_is_left_out_of_a_bench_with_a_note(
     driver(tmp_path, monkeypatch, "works")
     compiled_bundle(run / "bundles" / "tail-edgetpu", open_bundle(run / "bundles" / "small").manifest_sha256, tail=True)
     assert bench(*(str(run / "bundles" / name) for name in ("small-edgetpu", "tail-edgetpu")), "--target", "coral") == 0
-    report = read_report(run / "bench.json")
+    report = as_json(read_report(run / "bench.json"))
     assert [row["bundle"] for row in report["results"] if row["target"] == "coral"] == ["small-edgetpu"]
-    (note,) = (note for note in report["notes"] if note.startswith("tail-edgetpu: not measured on coral"))
+    (note,) = (
+        note["text"] for note in report["notes"] if note["bundle"] == "tail-edgetpu" and note["kind"] == "not-measured"
+    )
     assert "another process of edgebrain has the Edge TPU" in note
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgebrain.data.readers import open_dataset
-from edgebrain.data.rejected import as_json, left_out, refuse_losses, sound
+from edgebrain.data.rejected import as_json, left_out, read_sound, refuse_losses
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadData, BadImage
 from tests.data.pictures import put_image, put_mask
@@ -48,7 +48,7 @@ def test_sound_records_are_those_that_load(brisc: Path) -> None:
     put_mask(brisc / "segmentation_task/train/masks/brisc2025_train_00001_gl_ax_t1.png", shape=(20, 20))
     (brisc / "segmentation_task/test/masks/brisc2025_test_10001_gl_ax_t1.png").unlink()
     dataset = open_dataset(brisc)
-    kept, rejected = sound(dataset.records)
+    kept, rejected = read_sound(dataset.records, lambda record, sample: record)
     assert [name for name, _ in rejected] == ["brisc2025_test_10001_gl_ax_t1.jpg", "brisc2025_train_00001_gl_ax_t1.jpg"]
     assert len(kept) == 4 and "without mask" in rejected[0][1] and "the mask is 20x20" in rejected[1][1]
 

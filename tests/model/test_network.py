@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,22 @@ def test_the_keras_engine_answers_several_slices_in_one_call(computed: FinishedR
         # Kernels may sum in another order at another batch.
         assert np.allclose(one.class_probabilities, expected.class_probabilities, atol=1e-5)
         assert np.abs(one.probability.astype(int) - expected.probability).max() <= 1
+
+
+def test_the_keras_engine_answers_as_predict_does_without_its_overhead(computed: FinishedRun) -> None:
+    from edgebrain.runtime.session import open_session
+
+    engine = open_session(computed.run / "float").engine
+    tensor = np.random.default_rng(0).random((1, 64, 64, 1), np.float32)
+    mask, label = engine._model.predict(tensor, batch_size=1, verbose=0)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("predict builds a data pipeline at each call")
+
+    engine._model.predict = refuse
+    found = engine.run(tensor)
+    assert np.array_equal(found["mask"], mask) and np.array_equal(found["class"], label)
+    assert engine.describe()["call"] == "predict_on_batch"
 
 
 def test_the_keras_engine_tells_where_it_computes_and_refuses_a_fall_to_the_cpu(computed: FinishedRun) -> None:

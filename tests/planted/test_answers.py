@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebrain.benchmarking.report import as_json
 from edgebrain.benchmarking.run import run_bench
 from edgebrain.errors import AnswersDiffer, BadBundle
 from edgebrain.targets import TARGETS
-from tests.benchmarking.factories import records, run_folder
-from tests.planted.faulty_workers import after, child, weights
+from tests.benchmarking.factories import labelled, run_folder
+from tests.planted.broken_exports import after, child, weights
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
 CHEATS = {
@@ -29,12 +30,12 @@ CHEATS = {
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bench of one bundle on a target whose workers cheat."""
-    monkeypatch.setitem(TARGETS, "cheat", "tests.planted.broken_exports")
+    monkeypatch.setitem(TARGETS, "cheat", "tests.planted.faulty_workers")
 
     def measure(cheat: str, *bundles: Path) -> dict[str, Any]:
         monkeypatch.setenv("CHEAT", cheat)
         chosen = bundles or (tiny_bundle(tmp_path / "planted").path,)
-        return run_bench(chosen, records(tmp_path / "data"), [1], 20, targets=["cheat"])
+        return as_json(run_bench(chosen, labelled(tmp_path / "data"), [1], 20, targets=["cheat"]))
 
     return measure
 
@@ -59,10 +60,10 @@ def test_one_answer_to_everything_fails_and_is_said(tmp_path: Path) -> None:
     (run / "bundles" / "constant").mkdir()
     for name in ("manifest.json", "model.onnx"):
         (constant.path / name).rename(run / "bundles" / "constant" / name)
-    report = run_bench([run / "bundles" / "constant"], records(tmp_path / "data"), [1], 20)
+    report = as_json(run_bench([run / "bundles" / "constant"], labelled(tmp_path / "data"), [1], 20))
     verdict = report["results"][1]["verdict"]
     assert (verdict["outcome"], verdict["reason"]) == ("FAIL", "one and the same answer to every slice")
-    assert any("one and the same answer to all 6 slices" in note for note in report["notes"])
+    assert any("one and the same answer to all 6 slices" in note["text"] for note in report["notes"])
 
 
 def test_a_child_at_another_resolution_than_its_parent_is_no_cost_of_compression(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_child_at_another_resolution_than_its_parent_is_no_cost_of_compression
     small["input"]["shape"] = [1, 8, 8, 1]
     other = tiny_bundle(run / "bundles" / "small", input=small["input"], lineage={"parent": root.manifest_sha256})
     with pytest.raises(BadBundle, match=r"small: takes slices at 8x8, its float parent .*float at 16x16") as caught:
-        run_bench([other.path], records(tmp_path / "data"), [1], 20)
+        run_bench([other.path], labelled(tmp_path / "data"), [1], 20)
     assert "at that resolution" in caught.value.hint
 
 
@@ -79,7 +80,7 @@ def test_a_parent_that_was_edited_or_trained_again_is_named(tmp_path: Path) -> N
     run, root, children = run_folder(tmp_path)
     shutil.rmtree(root.path)
     tiny_bundle(run / "float", "onnx", parameters=35)
-    report = run_bench([children[1].path], records(tmp_path / "data"), [1], 20)
-    (note,) = (note for note in report["notes"] if "float parent is not here" in note)
+    report = as_json(run_bench([children[1].path], labelled(tmp_path / "data"), [1], 20))
+    (note,) = (note["text"] for note in report["notes"] if note["kind"] == "no-parent")
     assert f"{run / 'float'} is not the manifest that it was made from, {root.manifest_sha256[:12]}" in note
     assert report["results"][0]["verdict"]["outcome"] == "NOT JUDGED"

@@ -20,7 +20,7 @@ from edgebrain.errors import BadBundle
 from edgebrain.files import canonical_json, sha256_bytes
 from edgebrain.model.families.unet import UNetSpec
 from edgebrain.runtime.session import open_session
-from tests.planted.faulty_workers import child, weights
+from tests.planted.broken_exports import child, weights
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
@@ -224,8 +224,9 @@ def test_what_cannot_be_counted_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         raise MissingExtra("onnx", "onnx", "reading ONNX files")
 
     monkeypatch.setattr(verify_bundle, "import_module", missing)
-    said = check_claims(tiny_bundle(tmp_path / "bundle", "onnx"))
-    assert said == "bundle: its int8 share was not counted again (onnx is not installed)"
+    note = check_claims(tiny_bundle(tmp_path / "bundle", "onnx"))
+    assert note is not None and (note.kind, note.bundle) == ("not-counted", "bundle")
+    assert note.text == "bundle: its int8 share was not counted again (onnx is not installed)"
 
 
 @pytest.mark.parametrize(("fmt", "precision"), [("tflite", "float32"), ("tflite", "int8"), ("onnx", "float32")])

@@ -15,7 +15,7 @@ from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.graph import tflite as graph
 from edgebrain.runtime.session import open_session
 from tests.networks import FinishedRun
-from tests.planted.faulty_workers import (
+from tests.planted.broken_exports import (
     after,
     before,
     child,

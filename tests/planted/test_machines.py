@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgebrain.benchmarking.noise import doubts, invalid_because, noise_of
+from edgebrain.benchmarking.report import DataFacts, as_json, parse_report
+from edgebrain.benchmarking.report_row import Block, Row
 from edgebrain.benchmarking.run import run_bench
-from edgebrain.benchmarking.schema import check_report
 from edgebrain.cli import main
+from edgebrain.errors import BadReport
 from edgebrain.runtime.environment import condition
-from tests.benchmarking.factories import records
+from edgebrain.settings import from_builtins
+from tests.benchmarking import factories
+from tests.benchmarking.factories import block, labelled, state, typed_rows
 from tests.runtime.tiny import tiny_bundle
 
 
@@ -27,33 +32,30 @@ def vcgencmd(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    facts = {"path": str(folder), "split": "test", "source": "", "slices": 6, "names_sha256": ""}
-    return run_bench([tiny_bundle(folder / "planted").path], records(folder / "data"), [1], 20, data=facts)
+    facts = DataFacts(path=str(folder), split="test", slices=6)
+    return as_json(run_bench([tiny_bundle(folder / "planted").path], labelled(folder / "data"), [1], 20, data=facts))
 
 
-def row_of(found: list[dict[str, Any]]) -> dict[str, Any]:
+def row_of(found: list[Block]) -> Row:
     """A report's row with these blocks."""
-    return {
-        "bundle": "planted",
-        "target": "cpu",
-        "threads": 1,
-        "noise": noise_of(found),
-        "invalid": invalid_because(found),
-    }
+    (row,) = typed_rows(factories.row(bundle="planted"))
+    return replace(row, noise=noise_of(found), invalid=invalid_because(found))
 
 
 def test_a_board_short_of_power_makes_the_row_invalid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vcgencmd(tmp_path, "throttled=0x50005", monkeypatch)
-    report = check_report(json.loads(json.dumps(measured(tmp_path))))
-    assert report["environment"]["throttled"] == 0x50005
+    report = measured(tmp_path)
+    assert as_json(parse_report(report)) == report
+    assert report["environments"]["cpu"]["throttled"] == 0x50005
     (row,) = report["results"]
     assert (
         row["invalid"]
         == "the board was held back (under-voltage, throttled) in 1 of 1 blocks: mend power supply or cooling"
     )
-    assert f"invalid, these durations do not count: planted at 1: {row['invalid']}" in report["notes"]
+    (note,) = (note for note in report["notes"] if note["kind"] == "invalid")
+    assert note["text"] == f"invalid, these durations do not count: planted at 1: {row['invalid']}"
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(json.dumps(report))
     with pytest.raises(SystemExit) as ended:
@@ -69,7 +71,7 @@ def test_a_board_that_runs_freely_now_makes_a_valid_row(
     vcgencmd(tmp_path, says, monkeypatch)
     report = measured(tmp_path)
     assert report["results"][0]["invalid"] is None
-    assert not any(note.startswith("invalid") for note in report["notes"])
+    assert not any(note["kind"] == "invalid" for note in report["notes"])
 
 
 def machine(folder: Path, governor: str, mhz: int, celsius: float) -> Path:
@@ -91,10 +93,13 @@ PLANTED = {
 }
 
 
-def blocks(before: dict[str, Any], after: dict[str, Any], ticks: tuple[int, int]) -> list[dict[str, Any]]:
-    start, end = ({"ticks": {"total": total, "steal": steal}} for total, steal in ((0, 0), ticks))
-    first = {"predict_ns": [100] * 32, "before": {**start, **before}, "after": {**start, **before}}
-    return [first, {"predict_ns": [100] * 32, "before": {**start, **before}, "after": {**end, **after}}]
+def blocks(before: dict[str, Any], after: dict[str, Any], ticks: tuple[int, int]) -> list[Block]:
+    end = {"ticks": dict(zip(("total", "steal"), ticks, strict=True))}
+    found = [
+        block(before=state(**before), after=state(**before)),
+        block(before=state(**before), after=state(**after, **end)),
+    ]
+    return [from_builtins(one, Block, "block", BadReport) for one in found]
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -103,12 +108,12 @@ def test_a_machine_that_was_not_itself_is_noisy_by_name(name: str, tmp_path: Pat
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, condition(machine(tmp_path / "planted", *reading)), ticks)
     (note,) = doubts([row_of(found)])
-    assert note == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
+    assert note.text == f"noisy, measure again on a quiet machine: planted at 1 ({words})"
 
 
 def test_a_machine_whose_host_took_a_fifth_of_it_makes_the_row_invalid() -> None:
     (note,) = doubts([row_of(blocks({}, {}, (1000, 200)))])
-    assert note.startswith("invalid, these durations do not count: planted at 1: the host took 20 % of the CPU: ")
+    assert note.text.startswith("invalid, these durations do not count: planted at 1: the host took 20 % of the CPU: ")
 
 
 def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_path: Path) -> None:
@@ -117,10 +122,10 @@ def test_a_laptop_whose_driver_follows_the_load_is_quiet_under_powersave(tmp_pat
     fresh = condition(laptop)
     assert fresh["governor"] == "powersave (intel_pstate)"
     found = blocks(fresh, fresh, (1000, 10))
-    assert doubts([row_of(found)]) == []
+    assert list(doubts([row_of(found)])) == []
 
 
 def test_a_machine_that_stays_as_it_was_is_quiet(tmp_path: Path) -> None:
     fresh = condition(machine(tmp_path / "fresh", "ondemand", 1500, 50.0))
     found = blocks(fresh, fresh, (1000, 10))
-    assert doubts([row_of(found)]) == []
+    assert list(doubts([row_of(found)])) == []

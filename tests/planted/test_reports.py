@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgebrain.benchmarking.schema import read_report
+from edgebrain.benchmarking.report import read_report
 from edgebrain.cli import main
 from edgebrain.errors import BadReport
 from edgebrain.evaluation.verdict import Margins, Sampling, judge_bundle
@@ -102,4 +102,4 @@ def test_the_command_line_refuses_it_too(tmp_path: Path, capsys: pytest.CaptureF
 def test_an_honest_report_is_read(tmp_path: Path) -> None:
     path = tmp_path / "honest.json"
     path.write_text(json.dumps(whole()))
-    assert read_report(path)["results"][1]["verdict"]["outcome"] == "FAIL"
+    assert read_report(path).results[1].verdict.outcome == "FAIL"

@@ -1,21 +1,23 @@
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 import yaml
 from junitparser import JUnitXml, Skipped
 
+from edgebrain.reporting.exports import as_model_card
 from edgebrain.reporting.junit import as_junit
 from edgebrain.reporting.markdown import as_markdown
 from edgebrain.reporting.mlperf import as_text, single_stream
-from edgebrain.reporting.model_card import as_model_card
+from edgebrain.reporting.page import Mlperf, Page
 from edgebrain.runtime.latency import summary_ms
-from tests.reporting.conftest import Measured
+from tests.benchmarking.factories import block, typed_rows
+from tests.benchmarking.factories import row as factories_row
+from tests.reporting.conftest import Measured, json_of, typed
 
 
-def cases(page: dict[str, Any]) -> dict[tuple[str, str], Any]:
+def cases(page: Page) -> dict[tuple[str, str], Any]:
     """The test cases by suite and name."""
     suites = JUnitXml.fromstring(as_junit(page).encode())
     return {(suite.name, case.name): case for suite in suites for case in suite}
@@ -24,26 +26,26 @@ def cases(page: dict[str, Any]) -> dict[tuple[str, str], Any]:
 def test_each_bundle_is_a_suite_and_each_judged_question_a_case(measured: Measured) -> None:
     found = cases(measured.page)
     asked = 0
-    for row in measured.page["reports"][0]["rows"]:
-        suite = f"{row['bundle']} on cpu, 1 threads, {measured.page['reports'][0]['machine']}"
-        for one in row["verdict"]["comparisons"]:
-            name = "Dice" if (one["measure"], one["stratum"]) == ("dice", "") else None
+    for row in measured.page.reports[0].rows:
+        suite = f"{row.bundle} on cpu, 1 threads, {measured.page.reports[0].machine}"
+        for one in row.verdict.comparisons:
+            name = "Dice" if (one.measure, one.stratum) == ("dice", "") else None
             if name:
                 results = found[suite, name].result
-                assert bool(results) == (one["outcome"] != "PASS")
-            asked += one["outcome"] is not None
+                assert bool(results) == (one.outcome != "PASS")
+            asked += one.outcome is not None
     assert len(found) == asked
 
 
 def test_fail_is_a_failure_and_inconclusive_is_skipped_with_the_groups_needed(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     report = page["reports"][0]
     row = report["rows"][report["headline"]["row"]]
     dice, accuracy = row["verdict"]["comparisons"][:2]
     dice.update(outcome="FAIL", drop=0.2, low=0.1, high=0.3, margin=0.005)
     accuracy.update(outcome="INCONCLUSIVE", groups_enough=1234, groups=40)
     suite = f"{row['bundle']} on cpu, 1 threads, {report['machine']}"
-    found = cases(page)
+    found = cases(typed(page))
     (failure,) = found[suite, "Dice"].result
     assert failure._tag == "failure" and failure.message == "FAIL: 20.00 lost (10.00 to 30.00), 0.50 allowed"
     (skipped,) = found[suite, "accuracy"].result
@@ -59,33 +61,34 @@ def test_the_counts_of_a_suite_are_those_of_its_cases(measured: Measured) -> Non
 
 
 def test_a_bundle_without_its_root_is_skipped_with_the_reason(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     row = page["reports"][0]["rows"][-1]
     row["verdict"] = {"outcome": "NOT JUDGED", "reason": "its float parent is not here", "comparisons": []}
     row["bundle"] = "<b>\x00"
-    found = {name: case for (suite, name), case in cases(page).items() if suite.startswith("<b> on")}
+    found = {name: case for (suite, name), case in cases(typed(page)).items() if suite.startswith("<b> on")}
     assert [one.message for one in found["verdict"].result] == ["NOT JUDGED: its float parent is not here"]
 
 
-def blocks(durations: list[int]) -> dict[str, Any]:
-    return {"bundle": "b", "threads": 1, "runs": {"engine": "litert"}, "blocks": [{"predict_ns": durations}]}
+def fields_of(durations: list[int]) -> Mlperf:
+    (found,) = typed_rows(factories_row(bundle="b", blocks=[block(durations)]))
+    return single_stream(found, "here")
 
 
 def test_mlperf_takes_its_percentiles_at_the_place_that_loadgen_takes() -> None:
-    fields = single_stream(blocks(list(range(1000, 0, -1))), "here")
+    fields = fields_of(list(range(1000, 0, -1)))
     # loadgen: sorted latencies at place count * p, counted from 0.
-    assert fields["percentiles_ns"] == {
+    assert fields.percentiles_ns == {
         "50.00": 501, "90.00": 901, "95.00": 951, "97.00": 971, "99.00": 991, "99.90": 1000
     }  # fmt: skip
-    assert (fields["min_ns"], fields["max_ns"], fields["mean_ns"]) == (1, 1000, 500.5)
-    assert fields["qps_without_loadgen_overhead"] == pytest.approx(1e9 / 500.5)
+    assert (fields.min_ns, fields.max_ns, fields.mean_ns) == (1, 1000, 500.5)
+    assert fields.qps_without_loadgen_overhead == pytest.approx(1e9 / 500.5)
 
 
 def test_mlperf_estimates_are_those_of_the_bench() -> None:
     durations = [1_000_000 + 37 * n for n in range(700)]
-    fields, in_ms = single_stream(blocks(durations), "here"), summary_ms(durations)
-    assert fields["early_stopping_90_ns"] == pytest.approx(1e6 * (in_ms["p90"] or 0))
-    assert fields["early_stopping_99_ns"] == pytest.approx(1e6 * (in_ms["p99"] or 0))
+    fields, in_ms = fields_of(durations), summary_ms(durations)
+    assert fields.early_stopping_90_ns == pytest.approx(1e6 * (in_ms["p90"] or 0))
+    assert fields.early_stopping_99_ns == pytest.approx(1e6 * (in_ms["p99"] or 0))
 
 
 @pytest.mark.parametrize(
@@ -100,15 +103,15 @@ def test_mlperf_estimates_are_those_of_the_bench() -> None:
 def test_a_run_is_valid_only_where_it_did_what_mlperf_asks(
     count: int, each_ns: int, satisfied: tuple[bool, ...], valid: bool
 ) -> None:
-    fields = single_stream(blocks([each_ns] * count), "here")
-    checks = fields["satisfied"]
-    assert (checks["min_duration"], checks["min_queries"], checks["early_stopping"]) == satisfied
-    assert fields["valid"] is valid
+    fields = fields_of([each_ns] * count)
+    checks = fields.satisfied
+    assert (checks.min_duration, checks.min_queries, checks.early_stopping) == satisfied
+    assert fields.valid is valid
 
 
 def test_mlperf_text_has_the_fields_of_a_summary_and_says_that_it_is_no_submission(measured: Measured) -> None:
     text = as_text(measured.page)
-    rows = measured.page["reports"][0]["rows"]
+    rows = measured.page.reports[0].rows
     assert text.startswith("MLPerf's fields, as edgebrain report gives them; not an MLPerf submission.")
     for line in (
         "Scenario : SingleStream",
@@ -122,19 +125,19 @@ def test_mlperf_text_has_the_fields_of_a_summary_and_says_that_it_is_no_submissi
     ):
         assert text.count(f"{line}\n") == len(rows), line
     for row in rows:
-        assert f"\n90.0th percentile latency (ns) : {row['mlperf']['percentiles_ns']['90.00']}\n" in text
+        assert f"\n90.0th percentile latency (ns) : {row.mlperf.percentiles_ns['90.00']}\n" in text
 
 
 def test_the_card_has_a_head_that_hugging_face_reads(measured: Measured) -> None:
     _, head, body = as_model_card(measured.page).split("---\n", 2)
     card = yaml.safe_load(head)
-    row = measured.page["reports"][0]["rows"][measured.page["reports"][0]["headline"]["row"]]
+    row = measured.page.reports[0].headline_row
     assert (card["library_name"], card["pipeline_tag"]) == ("edgebrain", "image-segmentation")
     (model,) = card["model-index"]
     (result,) = model["results"]
-    assert model["name"] == row["bundle"] and result["task"]["type"] == "image-segmentation"
+    assert model["name"] == row.bundle and result["task"]["type"] == "image-segmentation"
     assert {one["type"]: one["value"] for one in result["metrics"]} == {
-        "dice": row["dice"], "mean_iou": row["iou"], "accuracy": row["accuracy"]
+        "dice": row.dice, "mean_iou": row.iou, "accuracy": row.accuracy
     }  # fmt: skip
     assert "**not a medical device**" in body
     for title in ("Intended use", "Training data", "Evaluation", "Limits", "Lineage", "For a paper"):
@@ -150,19 +153,19 @@ def test_what_nobody_said_stays_visibly_empty_in_the_card(measured: Measured) ->
 
 
 def test_a_name_cannot_break_the_head_of_the_card(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     report = page["reports"][0]
     report["rows"][report["headline"]["row"]]["bundle"] = '"x: [<script>\n---'
-    card = as_model_card(page)
+    card = as_model_card(typed(page))
     assert yaml.safe_load(card.split("---\n", 2)[1])["model-index"][0]["name"] == '"x: [<script>\n---'
     assert "<script>" not in card
 
 
 def test_markdown_holds_every_section_and_no_tag(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     page["reports"][0]["rows"][1]["bundle"] = "<script>|x"
     page["left_out"] = [{"name": "a", "message": "a: is no report", "hint": "measure again"}]
-    text = as_markdown(page)
+    text = as_markdown(typed(page))
     assert "\n# INCONCLUSIVE: tflite-int8 on " in text and "- left out: a: is no report (measure again)" in text
     for title in (
         "Speed and size",

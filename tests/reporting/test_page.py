@@ -10,13 +10,14 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from edgebrain.benchmarking.judge import NOT_JUDGED, REFERENCE
+from edgebrain.benchmarking.report_row import NOT_JUDGED, REFERENCE
 from edgebrain.errors import MissingExtra
 from edgebrain.evaluation.verdict import FAIL, INCONCLUSIVE, PASS
-from edgebrain.reporting.build import gather
+from edgebrain.reporting.build import build_page
 from edgebrain.reporting.html import as_html
 from edgebrain.reporting.inputs import read_sources
-from tests.reporting.conftest import Measured
+from edgebrain.reporting.page import Page
+from tests.reporting.conftest import Measured, json_of, typed
 
 SECTIONS = ("strata", "worst", "confusion", "reliability", "layers", "data", "environment")
 LEADING_OUT = re.compile(r"https?:|//|@import|url\(")
@@ -61,19 +62,19 @@ def test_nothing_in_the_page_leads_out_of_it(html: str) -> None:
 def test_the_verdict_stands_on_top_with_the_machine(html: str, measured: Measured) -> None:
     head = words(next(parsed(html).iter("h1")))
     assert head.startswith("INCONCLUSIVE: tflite-int8")
-    assert measured.page["reports"][0]["machine"] in head
+    assert measured.page.reports[0].machine in head
 
 
 def test_no_latency_stands_without_its_machine(html: str, measured: Measured) -> None:
-    machine = measured.page["reports"][0]["machine"]
+    machine = measured.page.reports[0].machine
     for part in ("verdict-1", "bundles", "pareto"):
         assert machine in by_id(html, part)
 
 
 def test_figures_are_shown_as_measured(html: str, measured: Measured) -> None:
     told = by_id(html, "bundles")
-    for row in measured.page["reports"][0]["rows"]:
-        assert f"{row['dice']:.4f}" in told and f"{row['latency_ms']['p50']:.2f}" in told
+    for row in measured.page.reports[0].rows:
+        assert f"{row.dice:.4f}" in told and f"{row.latency_ms.p50:.2f}" in told
 
 
 def test_every_picture_has_its_outlines_and_says_so(html: str) -> None:
@@ -93,12 +94,12 @@ def test_every_table_has_heads_and_every_plot_a_text(html: str) -> None:
             assert element.get("aria-label") or element.get("aria-hidden") == "true"
 
 
-def changed(measured: Measured, **row: Any) -> dict[str, Any]:
+def changed(measured: Measured, **row: Any) -> Page:
     """The page with its headline row changed."""
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     report = page["reports"][0]
     report["rows"][report["headline"]["row"]].update(row)
-    return page
+    return typed(page)
 
 
 @pytest.mark.parametrize("outcome", [PASS, FAIL, INCONCLUSIVE, REFERENCE, NOT_JUDGED])
@@ -122,7 +123,7 @@ def test_a_row_that_does_not_count_says_so_and_is_not_plotted(measured: Measured
 def test_what_is_not_here_is_told_with_the_line_that_makes_it(html: str, measured: Measured) -> None:
     assert "To have it: edgebrain explain " in by_id(html, "layers-1")
     assert f"To have it: edgebrain data audit {measured.phantoms} --json " in by_id(html, "data-1")
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     report = page["reports"][0]
     report["training"] = {"missing": {"what": "the run is not here", "way_out": "edgebrain report RUN"}}
     report["worst"]["missing"] = {"what": "no data", "way_out": "edgebrain report RUN --data FOLDER"}
@@ -130,7 +131,7 @@ def test_what_is_not_here_is_told_with_the_line_that_makes_it(html: str, measure
         row["verdict"]["comparisons"] = []
         row["latency_ms"]["p50"] = None
         row["reliability"] = None
-    html = as_html(page)
+    html = as_html(typed(page))
     assert "To have it: edgebrain report RUN" in by_id(html, "data-1")
     assert "To have it: edgebrain report RUN --data FOLDER" in by_id(html, "worst-1")
     assert "no bundle was compared with its float parent" in by_id(html, "strata-1")
@@ -139,12 +140,12 @@ def test_what_is_not_here_is_told_with_the_line_that_makes_it(html: str, measure
 
 
 def test_reports_of_two_machines_are_kept_apart_and_what_was_left_out_is_told(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     other = copy.deepcopy(page["reports"][0])
     other["machine"] = "Another Board, 4 cores"
     page["reports"].append(other)
     page["left_out"] = [{"name": "old.json", "message": "old.json: schema 1 is older", "hint": "measure again"}]
-    html = as_html(page)
+    html = as_html(typed(page))
     heads = [words(one) for one in parsed(html).iter("h1")]
     assert [head.endswith("Another Board, 4 cores") for head in heads] == [False, True]
     assert {f"{name}-2" for name in SECTIONS} <= {one.get("id") for one in parsed(html).iter()}
@@ -159,7 +160,7 @@ def test_without_jinja_the_line_that_installs_it_is_told(measured: Measured, mon
 
 
 def test_layers_and_audit_are_shown_where_they_are(measured: Measured) -> None:
-    page = copy.deepcopy(measured.page)
+    page = json_of(measured.page)
     layer = {"layer": "dec1_up", "precision": "int8", "sqnr_db": 30.54, "drift_db": None, "dice_recovered": 0.0012}
     layer |= {"dice_low": -0.001, "dice_high": None, "ms": None, "macs": 2_000_000, "bytes": 2048}
     page["reports"][0]["layers"] = {
@@ -173,7 +174,7 @@ def test_layers_and_audit_are_shown_where_they_are(measured: Measured) -> None:
             {"part": "all", "slices": 9, "accuracy": 0.5, "masks": 8, "dice": None}
         ], "shortcuts": [], "notes": [],
     }  # fmt: skip
-    html = as_html(page)
+    html = as_html(typed(page))
     told = by_id(html, "layers-1")
     assert "1.50 ms on A Board" in told
     assert "dec1_up int8 30.5 - 0.12 -0.10 to - - 2.00 2.0" in told
@@ -185,6 +186,6 @@ def test_a_bench_of_a_root_alone_gives_a_page(measured: Measured, tmp_path: Path
 
     alone = {**measured.bench, "results": measured.bench["results"][:1]}
     write_json(tmp_path / "root.json", alone)
-    html = as_html(gather(*read_sources([tmp_path / "root.json"])))
+    html = as_html(build_page(*read_sources([tmp_path / "root.json"])))
     assert words(next(parsed(html).iter("h1"))).startswith("REFERENCE: float")
     assert "with the outlines of truth and float" in html

@@ -24,7 +24,7 @@ def code_of(*words: str) -> int:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes seconds: other tests look at the pictures."""
-    monkeypatch.setattr("edgebrain.reporting.build.pictures.pictures", lambda *rest: ({}, {}))
+    monkeypatch.setattr("edgebrain.reporting.build.pictures.draw", lambda *rest: ({}, {}))
 
 
 def test_every_format_is_written_with_the_bench_extra_alone(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from edgebrain.files import sha256_bytes
-from edgebrain.formats import engines_for
+from edgebrain.runtime.engines import READERS
 from edgebrain.runtime.session import open_session
-from edgebrain.runtime.worker import pack_mask, serve, unpack_mask
+from edgebrain.runtime.worker import PROTOCOL, WorkerState, pack_mask, serve, unpack_mask
 from tests.runtime.pictures import bright_disc, encoded
 from tests.runtime.tiny import tiny_bundle
 
@@ -57,11 +58,8 @@ def test_a_conversation_gives_what_a_session_gives(tmp_path: Path) -> None:
     expected = open_session(bundle).predict(bright_disc())
     (answer,) = scored["slices"]
     assert held == {"slices": 1}
-    assert hello["protocol"] == 2 and hello["environment"]["python"]
-    assert (
-        opened["runs"]["engine"] in [one.name for one in engines_for("tflite")]
-        and opened["manifest_sha256"] == bundle.manifest_sha256
-    )
+    assert hello["protocol"] == 3 and hello["environment"]["python"]
+    assert opened["runs"]["engine"] in READERS["tflite"] and opened["manifest_sha256"] == bundle.manifest_sha256
     assert np.array_equal(unpack_mask(answer["mask"]), expected.mask)
     assert answer["class_probabilities"] == expected.class_probabilities.tolist()
     assert timed["outputs_sha256"] == [expected.outputs_sha256] * 5 == [answer["outputs_sha256"]] * 5
@@ -88,7 +86,7 @@ def test_an_error_is_a_line_and_the_worker_goes_on(tmp_path: Path) -> None:
 def test_a_slice_that_is_not_held_is_an_error(tmp_path: Path, places: list[list[int]]) -> None:
     opening = {"do": "open", "bundle": str(tiny_bundle(tmp_path / "b").path)}
     answer = talk(opening, holding(tmp_path / "slices"), {"do": "score", "slices": places})[-1]
-    assert "holds 1 slices, not all that were asked for" in answer["error"]
+    assert "holds 1 slices, not all that were requested" in answer["error"]
 
 
 def test_a_slice_that_was_changed_or_is_gone_is_refused_by_name(tmp_path: Path) -> None:
@@ -115,3 +113,48 @@ def test_nothing_is_answered_after_close() -> None:
 def test_any_line_gets_one_answer(line: bytes) -> None:
     (answer,) = talk(line)
     assert "error" in answer
+
+
+class Recorded(dict[str, Any]):
+    """A request that knows which of its keys were read."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+
+def documented() -> dict[str, tuple[set[str], set[str]]]:
+    """Command -> keys of the request and of the answer, from the table in docs/measuring.md."""
+    page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
+    section = page.split("## The worker protocol")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    keys = [[re.findall(r"`(\w+)`", cell) for cell in row] for row in rows]
+    return {command[0]: (set(request), set(answer)) for command, request, answer in keys[1:]}
+
+
+def test_the_page_has_the_keys_that_the_worker_reads_and_answers(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "b")
+    values: dict[str, dict[str, Any]] = {
+        "hello": {},
+        "open": {"bundle": str(bundle.path)},
+        "hold": {"list": holding(tmp_path / "slices")["list"]},
+        "time": {"slices": [[0, 1]], "queries": 1},
+        "time_batched": {"slices": [[0, 1]], "calls": 1},
+        "score": {"slices": [[0, 1]]},
+        "close": {},
+    }
+    state, found = WorkerState(), {}
+    for command, wanted in values.items():
+        request = Recorded({"do": command, **wanted})
+        answer = state.answer(request)
+        found[command] = (request.read - {"do"}, set(answer))
+    assert found == documented()
+    assert f"protocol {PROTOCOL}" in (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()

@@ -30,8 +30,8 @@ def few_wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     path = tmp_path_factory.mktemp("wheels") / "tiny-1.0-py3-none-any.whl"
     path.write_bytes(tiny_wheel("tiny"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssh, "choose_wheels", lambda packages, place: [Wheel("tiny", "1.0", path.name, "0" * 64)])
-        patch.setattr(ssh, "wheels_for", lambda packages, place: [path])
+        patch.setattr(ssh, "choose_wheels", lambda packages, platform: [Wheel("tiny", "1.0", path.name, "0" * 64)])
+        patch.setattr(ssh, "wheels_for", lambda packages, platform: [path])
         yield
 
 
@@ -48,4 +48,4 @@ def opened() -> Iterator[Callable[..., SshTarget]]:
 
     yield open_file
     for target in found:
-        target.link.close()
+        target.connection.close()

@@ -41,16 +41,16 @@ def test_a_file_is_read_with_its_config_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("host = ", "cannot be read as TOML"),
-        ("user = 'pi'", "does not say which host"),
-        ("host = 'h'\nhots = 'x'", "'hots' is no key of a target"),
-        ("host = '-oProxyCommand=touch x'", "host is '-oProxyCommand=touch x'"),
-        ("host = 7", "host is 7, not a word"),
-        ("host = 'h'\nport = 70000", "port is 70000, not a port number"),
-        ("host = 'h'\nport = true", "port is True"),
-        ("host = 'h'\nthreads = []", "threads is []"),
-        ("host = 'h'\nthreads = [0]", "threads is [0]"),
-        ("host = 'h'\nkeep = 'no'", "keep is 'no', not true or false"),
+        ("host = ", "is not TOML"),
+        ("user = 'pi'", "key 'host' is missing or empty"),
+        ("host = 'h'\nhots = 'x'", "unknown key 'hots'"),
+        ("host = '-oProxyCommand=touch x'", "host = '-oProxyCommand=touch x' is not a word"),
+        ("host = 7", "host = 7: expected str, got int"),
+        ("host = 'h'\nport = 70000", "port = 70000: expected int <= 65535"),
+        ("host = 'h'\nport = true", "port = True: expected int"),
+        ("host = 'h'\nthreads = []", "threads = [] names no thread count"),
+        ("host = 'h'\nthreads = [0]", "threads[0] = 0: expected int >= 1"),
+        ("host = 'h'\nkeep = 'no'", "keep = 'no': expected bool, got str"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(text: str, said: str, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_login_is_a_target_of_that_name() -> None:
         "pi",
         True,
     )
-    assert found.who == "pi@raspberrypi.local"
+    assert found.title == "pi@raspberrypi.local"
 
 
 @pytest.mark.parametrize("login", ["@host", "user@", "user@-oProxyCommand=x", "us er@host"])

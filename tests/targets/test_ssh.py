@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from edgebrain.benchmarking.report import DataFacts, as_json, parse_report
+from edgebrain.benchmarking.report import read_report as read_typed
 from edgebrain.benchmarking.run import run_bench
-from edgebrain.benchmarking.schema import check_report, read_report
 from edgebrain.cli import main
-from tests.benchmarking.factories import records, run_folder, run_in_working_folder
+from tests.benchmarking.factories import labelled, run_folder, run_in_working_folder
 from tests.targets.board import path_with_python, script
 from tests.targets.sshd import Server, free_port, server
 
@@ -25,13 +26,13 @@ def measured(board: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("measured")
     _, _, children = run_folder(folder)
     target = str(board.target(folder / "deploy"))
-    facts = {"path": str(folder), "split": "test", "source": "", "slices": 6, "names_sha256": ""}
+    facts = DataFacts(path=str(folder), split="test", slices=6)
     bundles = [child.path for child in children[:2]]
-    return run_bench(bundles, records(folder / "data"), [1], 70, ["cpu", target], facts)
+    return as_json(run_bench(bundles, labelled(folder / "data"), [1], 70, ["cpu", target], facts))
 
 
 def test_a_report_of_two_targets_keeps_them_apart(measured: dict[str, Any]) -> None:
-    assert check_report(json.loads(json.dumps(measured, allow_nan=False))) == measured
+    assert as_json(parse_report(json.loads(json.dumps(measured, allow_nan=False)))) == measured
     rows = [(row["bundle"], row["target"]) for row in measured["results"]]
     names = ["float", "tflite-float32", "tflite-int8"]
     assert rows == [(name, target) for target in ("cpu", "board") for name in names]
@@ -56,6 +57,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run_in_working_folder(tmp_path, monkeypatch)
 
 
+def read_report(path: Path) -> dict[str, Any]:
+    """A report as JSON."""
+    return as_json(read_typed(path))
+
+
 def code_of(*words: str) -> int:
     with pytest.raises(SystemExit) as caught:
         main(["bench", "runs/run/bundles/tflite-int8", "--queries", "20", *words])
@@ -70,7 +76,7 @@ def test_the_command_measures_on_a_target_of_the_deploy_folder_by_name(
     report = read_report(run / "bench.json")
     timed = [(row["target"], row["threads"]) for row in report["results"] if row["queries"]]
     assert timed == [("kitchen", 1), ("kitchen", 2)] * 2
-    assert any(note.startswith("cpu: scored for the comparison and not timed") for note in report["notes"])
+    assert any((note["kind"], note["target"]) == ("only-scored", "cpu") for note in report["notes"])
     said = capsys.readouterr().out
     assert "kitchen" in said and "device" in said
     assert "tflite-int8 on kitchen" in (run / "bench.md").read_text()
@@ -108,7 +114,7 @@ def test_a_board_short_of_power_makes_its_rows_invalid_and_those_here_not(
         "weak": "the board was held back (under-voltage, throttled) in 1 of 1 blocks: mend power supply or cooling",
     }
     assert report["environments"]["weak"]["throttled"] == 0x50005
-    assert "tflite-int8 on weak at 1: the board was held back" in " ".join(report["notes"])
+    assert "tflite-int8 on weak at 1: the board was held back" in " ".join(note["text"] for note in report["notes"])
 
 
 def test_an_emulated_target_is_scored_and_no_duration_is_told(

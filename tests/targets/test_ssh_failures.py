@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from edgebrain.errors import EdgebrainError, TargetFailed
 from edgebrain.targets import ssh
 from edgebrain.targets.file import load_file
 from edgebrain.targets.ssh import SshTarget
-from edgebrain.targets.ssh_connection import Link
+from edgebrain.targets.ssh_connection import SshConnection
 from edgebrain.targets.worker import Worker
-from tests.benchmarking.factories import records
+from tests.benchmarking.factories import labelled
 from tests.runtime.tiny import tiny_bundle
 from tests.system_programs import needs
 from tests.targets.board import ends_all, script
@@ -97,7 +98,7 @@ def test_a_host_that_asks_for_a_password_is_told_from_one_that_refuses_the_key(t
     asks = {"PubkeyAuthentication": "no", "PasswordAuthentication": "yes"}
     with server(tmp_path / "ssh", tmp_path / "home", **asks) as strict:
         message, hint = refused(strict.target(tmp_path / "deploy"), tiny_bundle(tmp_path / "b"), opened)
-    assert "asks for a password, and nobody is there to type it" in message
+    assert "asks for a password, and none can be typed here" in message
     assert hint.startswith("ssh-copy-id -F ")
 
 
@@ -130,7 +131,7 @@ def test_a_system_that_does_not_fit_is_refused_before_anything_is_sent(
         )
         answer = python if python.startswith("[") else survey_only
         script(programs / "python3", answer)
-    monkeypatch.setattr(SshTarget, "_on_device", lambda self, step, command, *names: dict.fromkeys(names, "absent"))
+    monkeypatch.setattr(SshTarget, "_call_agent", lambda self, step, command, *names: dict.fromkeys(names, "absent"))
     with server(tmp_path / "ssh", tmp_path / "home", environment={"PATH": str(programs)}) as odd:
         message, hint = refused(odd.target(tmp_path / "deploy"), tiny_bundle(tmp_path / "b"), opened)
     assert "looking at the machine" in message and said in message
@@ -174,32 +175,36 @@ def test_a_bundle_for_which_there_is_no_engine_there_is_left_out_by_name(
 ) -> None:
     bundles = [tiny_bundle(tmp_path / name, name, name=name) for name in ("tflite", "openvino")]
     target = str(board.target(tmp_path / "deploy", engine="litert"))
-    report = run_bench([one.path for one in bundles], records(tmp_path / "data"), [1], 7, [target])
-    assert [row["bundle"] for row in report["results"] if row["target"] == "board"] == ["tflite"]
-    assert "openvino: not measured on board, no engine there reads openvino" in report["notes"]
+    report = run_bench([one.path for one in bundles], labelled(tmp_path / "data"), [1], 7, [target])
+    assert [row.bundle for row in report.results if row.target == "board"] == ["tflite"]
+    assert "openvino: not measured on board, no engine there reads openvino" in [note.text for note in report.notes]
     with pytest.raises(TargetFailed, match="board: no engine there reads openvino"):
-        run_bench([bundles[1].path], records(tmp_path / "data"), [1], 7, [target])
+        run_bench([bundles[1].path], labelled(tmp_path / "data"), [1], 7, [target])
 
 
 def bench_and_spoil(
-    board: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[measurement.Lane], None], port: int
+    board: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[measurement.Measurement], None],
+    port: int,
 ) -> dict[str, Any]:
     """A bench in whose second round something happens to the board."""
-    real = measurement.Lane.time
+    real = measurement.Measurement.time
 
-    def timed(self: measurement.Lane, block: list[Any]) -> None:
+    def timed(self: measurement.Measurement, block: list[Any]) -> None:
         if self.where and len(self.blocks) == 1:
             spoil(self)
         real(self, block)
 
-    monkeypatch.setattr(measurement.Lane, "time", timed)
+    monkeypatch.setattr(measurement.Measurement, "time", timed)
     target = str(board.target(tmp_path / "deploy", port=port))
-    report = run_bench([tiny_bundle(tmp_path / "b").path], records(tmp_path / "data"), [1], 70, ["cpu", target])
-    here, there = report["results"]
-    assert (here["queries"], there["queries"]) == (70, 23), "what was measured is kept"
-    assert there["dice"] > 0.8
+    report = run_bench([tiny_bundle(tmp_path / "b").path], labelled(tmp_path / "data"), [1], 70, ["cpu", target])
+    here, there = report.results
+    assert (here.queries, there.queries) == (70, 23), "what was measured is kept"
+    assert (there.dice or 0.0) > 0.8
     assert ends_all(board)
-    return dict(report["failures"][0])
+    return asdict(report.failures[0])
 
 
 def test_a_connection_that_drops_while_measuring_names_host_and_step(
@@ -214,7 +219,7 @@ def test_a_connection_that_drops_while_measuring_names_host_and_step(
 def test_a_worker_that_is_killed_there_is_told_from_a_lost_connection(
     board: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(self: measurement.Lane) -> None:
+    def kill(self: measurement.Measurement) -> None:
         for pid in board.children():
             if b"edgebrain.runtime\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
@@ -224,7 +229,7 @@ def test_a_worker_that_is_killed_there_is_told_from_a_lost_connection(
 
 
 def test_a_command_never_goes_another_way_than_the_open_connection(board: Server, tmp_path: Path) -> None:
-    link = Link(load_file(board.target(tmp_path / "deploy")))
+    link = SshConnection(load_file(board.target(tmp_path / "deploy")))
     try:
         link.connect()
         assert link.run("echo here", "trying") == "here\n"

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from edgebrain.benchmarking import measurement, slices
-from edgebrain.benchmarking.schema import read_report
+from edgebrain.benchmarking.report import as_json
+from edgebrain.benchmarking.report import read_report as read_typed
 from edgebrain.cli import main
 from edgebrain.files import newest_name
 from tests.benchmarking.factories import run_in_working_folder
@@ -41,14 +42,19 @@ def code_of(*words: str) -> int:
 
 def losing(monkeypatch: pytest.MonkeyPatch, lose: Callable[[Any], None], after: int) -> None:
     """Lose a target over ssh before so many blocks of it were timed."""
-    real, blocks = measurement.Lane.time, count()
+    real, blocks = measurement.Measurement.time, count()
 
-    def time(self: measurement.Lane, block: list[Any]) -> None:
+    def time(self: measurement.Measurement, block: list[Any]) -> None:
         if self.where and next(blocks) == after:
             lose(self)
         real(self, block)
 
-    monkeypatch.setattr(measurement.Lane, "time", time)
+    monkeypatch.setattr(measurement.Measurement, "time", time)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report as JSON."""
+    return as_json(read_typed(path))
 
 
 def rows_of(report: dict[str, Any], target: str) -> list[dict[str, Any]]:
@@ -73,8 +79,9 @@ def test_it_goes_on_with_the_block_that_was_not_measured_and_nothing_is_measured
 ) -> None:
     assert code_of("bench", "--resume", "runs/run/bench.json") == 0
     whole = read_report(run / "bench.json")
-    assert whole["failures"] == [] and not any("failed" in note for note in whole["notes"])
-    assert "board: went on after round 3, so its durations are of two sittings" in whole["notes"]
+    assert whole["failures"] == [] and not any(note["kind"] == "lost" for note in whole["notes"])
+    (note,) = (note for note in whole["notes"] if note["kind"] == "resumed")
+    assert note["target"] == "board" and "went on after round 3" in note["text"]
     assert rows_of(whole, "cpu") == rows_of(lost, "cpu"), "measured to the end before"
     for before, after in zip(rows_of(lost, "board"), rows_of(whole, "board"), strict=True):
         kept = before["blocks"]
@@ -105,7 +112,7 @@ def test_a_target_that_was_not_there_at_first_is_measured_later(
 def test_lost_once_more_it_keeps_what_both_have_measured(
     run: Path, lost: dict[str, Any], board: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(one: measurement.Lane) -> None:
+    def kill(one: measurement.Measurement) -> None:
         for pid in board.children():
             if b"edgebrain.runtime\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
@@ -164,13 +171,13 @@ def test_a_picture_or_a_mask_that_was_changed_is_refused_and_the_report_stays(
 def test_a_worker_that_answers_otherwise_than_before_ends_it_and_the_report_stays(
     run: Path, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    before, real = (run / "bench.json").read_bytes(), measurement.Lane.time
+    before, real = (run / "bench.json").read_bytes(), measurement.Measurement.time
 
-    def time(self: measurement.Lane, block: list[Any]) -> None:
+    def time(self: measurement.Measurement, block: list[Any]) -> None:
         real(self, block)
-        self.blocks[-1]["outputs_sha256"] = ["another"] * len(block)
+        self.timed[-len(block) :] = [(name, "another") for name, _ in self.timed[-len(block) :]]
 
-    monkeypatch.setattr(measurement.Lane, "time", time)
+    monkeypatch.setattr(measurement.Measurement, "time", time)
     assert code_of("bench", "--resume", "runs/run/bench.json") == 1
     assert "timed queries were not answered as scored slices were" in capsys.readouterr().err
     assert (run / "bench.json").read_bytes() == before
@@ -208,11 +215,14 @@ def test_a_target_that_was_measured_to_the_end_is_not_looked_for_again(
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda report: report["asked"].pop("bundles"), "asked: lacks bundles"),
-        (lambda report: report["asked"].update(bundles=[]), "does not say on which bundles"),
-        (lambda report: report["asked"].update(bundles=["gone"]), "gone is not here"),
-        (lambda report: report.update(data={"split": "test"}), "does not say on which bundles and slices"),
-        (lambda report: report.pop("asked"), "does not say what was asked for"),
+        (lambda report: report["request"].pop("bundles"), "key 'request.bundles' is missing"),
+        (lambda report: report["request"].update(bundles=[]), "does not hold on which bundles"),
+        (lambda report: report["request"].update(bundles=["gone"]), "gone is not here"),
+        (
+            lambda report: report.update(data={"split": "test", "slices": 6}),
+            "does not hold on which bundles and slices",
+        ),
+        (lambda report: report.pop("request"), "does not hold what was asked for"),
     ],
 )
 def test_a_report_that_does_not_say_enough_is_refused(

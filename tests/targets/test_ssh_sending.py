@@ -15,7 +15,7 @@ from edgebrain.errors import NoWheels, TargetFailed, WorkerFailed
 from edgebrain.runtime.worker import PROTOCOL
 from edgebrain.targets import remote_agent, ssh
 from edgebrain.targets.worker import Worker
-from tests.benchmarking.factories import records
+from tests.benchmarking.factories import labelled
 from tests.runtime.tiny import tiny_bundle
 from tests.targets.board import answer_of, ends_all, sent_there
 from tests.targets.sshd import Server, proxy
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("few_wheels")
 
 def test_a_second_bench_of_the_same_bundle_sends_less_than_10_kb(board: Server, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "b", precision="int8", name="sent-twice")
-    slices = records(tmp_path / "data", tumours=580, healthy=21)
+    slices = labelled(tmp_path / "data", tumours=580, healthy=21)
     counts = []
     with proxy(board.port) as way:
         for _ in range(2):
             way.sent = 0
             target = str(board.target(tmp_path / "deploy", port=way.port))
             report = run_bench([bundle.path], slices, [1], 704, [target])
-            assert report["failures"] == [] and report["results"][-1]["queries"] == 704
+            assert report.failures == () and report.results[-1].queries == 704
             # All that goes over the wire: ssh's own handshake, and what is asked of the worker.
             counts.append(way.sent)
     assert counts[0] > 5 * counts[1], "slices and bundle travel once"
@@ -82,11 +82,11 @@ def test_nothing_but_what_was_sent_is_taken_away(
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../deploy"])
-def test_what_is_no_parcel_is_never_taken_away(tmp_path: Path, name: str) -> None:
+def test_what_is_no_artifact_is_never_taken_away(tmp_path: Path, name: str) -> None:
     home = tmp_path / "home"
     (home / "bundles").mkdir(parents=True)
     (tmp_path / "deploy").mkdir()
-    with pytest.raises(ValueError, match="is no parcel"):
+    with pytest.raises(ValueError, match="is no artifact"):
         remote_agent.remove(home, name)
     assert (home / "bundles").exists() and (tmp_path / "deploy").exists()
 
@@ -152,7 +152,7 @@ def test_an_older_edgebrain_on_the_device_is_not_used(board: Server, tmp_path: P
     target = opened(board.target(tmp_path / "deploy"))
     answer_of(target, bundle)
     command = join([*target.python(bundle), "-c", "import edgebrain; print(edgebrain.__file__)"])
-    used = target.link.run(command, "asking").strip()
+    used = target.connection.run(command, "asking").strip()
     assert used.startswith(f"{board.home}/.cache/edgebrain/runtime-")
 
 

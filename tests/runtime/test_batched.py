@@ -12,7 +12,7 @@ import pytest
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import EdgebrainError, MissingExtra
 from edgebrain.runtime.engines import open_engine
-from edgebrain.runtime.latency import time_together
+from edgebrain.runtime.latency import time_batched
 from edgebrain.runtime.session import open_session
 from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.runtime.pictures import bright_disc, encoded
@@ -113,7 +113,7 @@ def test_files_are_asked_for_in_turn_and_each_call_is_timed_whole(tmp_path: Path
     alone = open_session(bundle)
     hashes = [alone.predict(image).outputs_sha256 for image in images]
     session = open_session(bundle, slices=2)
-    calls = time_together(session, files, 4)
+    calls = time_batched(session, files, 4)
     asked: list[Any] = [sha256 for call in calls for sha256 in call.outputs_sha256]
     assert asked == [hashes[place % 3] for place in range(8)]
     (together,) = {tuple(one.stage_ns) for one in session.predict_batch(images[:2])}

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from edgebrain.benchmarking.report import parse_report
+from edgebrain.reporting.bench_tables import as_markdown, speedups
 from edgebrain.reporting.doctor import as_text
-from edgebrain.reporting.table import as_markdown, milliseconds, points, show, speedups
+from edgebrain.reporting.format import milliseconds, points
+from edgebrain.reporting.terminal import show_report
 from edgebrain.runtime.doctor import diagnose
 from tests.benchmarking.factories import report, row
 
@@ -17,8 +21,8 @@ def times(value: float | None) -> dict[str, float | None]:
     return {"p25": value, "p50": value, "p90": value, "p99": None, "mean": value}
 
 
-def compared() -> dict[str, object]:
-    return report(
+def compared() -> dict[str, Any]:
+    rows = (
         row(bundle="f", path="f", precision="float32", latency_ms=times(40.0), float_parent="f"),
         row(bundle=LONG, path="i", precision="int8", latency_ms=times(10.0), float_parent="f", images=1),
         row(bundle=LONG, path="i", precision="int8", latency_ms=times(6.0), float_parent="f", images=1, threads=2),
@@ -32,11 +36,16 @@ def compared() -> dict[str, object]:
             images=2,
         ),
     )
+    return report(*rows, scored=[(), (), ()])
 
 
-def shown(value: dict[str, object]) -> str:
+def markdown(value: dict[str, Any]) -> str:
+    return as_markdown(parse_report(value))
+
+
+def shown(value: dict[str, Any]) -> str:
     screen = io.StringIO()
-    show(value, Console(file=screen, width=80))
+    show_report(parse_report(value), Console(file=screen, width=80))
     return screen.getvalue()
 
 
@@ -50,23 +59,23 @@ def test_the_tables_fit_80_columns_with_long_names_and_large_numbers() -> None:
 
 
 def test_a_speed_up_is_told_against_the_same_runtime_and_thread_count_only() -> None:
-    assert speedups(compared()) == {1: 4.0}
+    assert speedups(parse_report(compared())) == {1: 4.0}
 
 
 def test_a_bundle_is_judged_in_one_row_where_threads_change_nothing() -> None:
-    quality = as_markdown(compared()).split("## Quality")[1]
+    quality = markdown(compared()).split("## Quality")[1]
     assert quality.count(LONG) == 1
 
 
 def test_what_all_names_begin_with_is_told_once() -> None:
     names = ("run-7-float32", "run-7-tflite-int8")
-    text = as_markdown(report(*(row(bundle=name, path=name) for name in names)))
+    text = markdown(report(*(row(bundle=name, path=name) for name in names)))
     assert "## Speed of run-7-..." in text and "| tflite-int8 |" in text
-    assert "run-7-float32" in as_markdown(report(row(bundle=names[0])))
+    assert "run-7-float32" in markdown(report(row(bundle=names[0])))
 
 
 def test_what_is_not_known_is_a_dash_and_notes_are_told() -> None:
-    text = as_markdown({**compared(), "notes": ["something is missing"]})
+    text = markdown({**compared(), "notes": [{"kind": "not-counted", "text": "something is missing"}]})
     assert "| ov | litert f32 | 1 | 0.00 | - | - | - | - |" in text
     assert "- something is missing" in text
 
