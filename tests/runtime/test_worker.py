@@ -19,6 +19,7 @@ from edgebrain.runtime.worker import PROTOCOL, WorkerState, pack_mask, serve, un
 from tests.runtime.pictures import bright_disc, encoded
 from tests.runtime.tiny import tiny_bundle
 
+PROTOCOL_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "worker-protocol.md"
 PICTURE = encoded(bright_disc())
 
 
@@ -132,10 +133,8 @@ class Recorded(dict[str, Any]):
 
 
 def documented() -> dict[str, tuple[set[str], set[str]]]:
-    """Command -> keys of the request and of the answer, from the table in docs/measuring.md."""
-    page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
-    section = page.split("## The worker protocol")[1].split("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    """Command -> keys of the request and of the answer, from the table in docs/reference/worker-protocol.md."""
+    rows = [line.strip("|").split("|") for line in PROTOCOL_PAGE.read_text().splitlines() if line.startswith("| `")]
     keys = [[re.findall(r"`(\w+)`", cell) for cell in row] for row in rows]
     return {command[0]: (set(request), set(answer)) for command, request, answer in keys[1:]}
 
@@ -157,4 +156,4 @@ def test_the_page_has_the_keys_that_the_worker_reads_and_answers(tmp_path: Path)
         answer = state.answer(request)
         found[command] = (request.read - {"do"}, set(answer))
     assert found == documented()
-    assert f"protocol {PROTOCOL}" in (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
+    assert f"protocol {PROTOCOL}" in PROTOCOL_PAGE.read_text()
