@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from edgebrain.files import sha256_bytes
-from edgebrain.runtime.engines import READERS
+from edgebrain.formats import engines_for
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.worker import PROTOCOL, WorkerState, pack_mask, serve, unpack_mask
 from tests.runtime.pictures import bright_disc, encoded
@@ -60,7 +60,10 @@ def test_a_conversation_gives_what_a_session_gives(tmp_path: Path) -> None:
     (answer,) = scored["slices"]
     assert held == {"slices": 1}
     assert hello["protocol"] == 3 and hello["environment"]["python"]
-    assert opened["runs"]["engine"] in READERS["tflite"] and opened["manifest_sha256"] == bundle.manifest_sha256
+    assert (
+        opened["runs"]["engine"] in [engine.name for engine in engines_for("tflite")]
+        and opened["manifest_sha256"] == bundle.manifest_sha256
+    )
     assert np.array_equal(unpack_mask(answer["mask"]), expected.mask)
     assert answer["class_probabilities"] == expected.class_probabilities.tolist()
     assert timed["outputs_sha256"] == [expected.outputs_sha256] * 5 == [answer["outputs_sha256"]] * 5
