@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from edgebrain.bundle import CLASSES, HEALTHY
 from edgebrain.evaluation.metrics import dice
+from edgebrain.runtime.opencv import cv2
 
 SIDE = 64
 BLOCK = 512

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-import cv2
-
 from edgebrain.auditing.copies import KINDS, Pair, across
 from edgebrain.auditing.finding import Finding
 from edgebrain.auditing.run import Audit
+from edgebrain.runtime.opencv import cv2
 
 # 4 pairs of each of 7 kinds, within and across sides, at about 8 kB a pair: far below 3 MB.
 PAIRS_SHOWN, NAMES_SHOWN = 4, 12

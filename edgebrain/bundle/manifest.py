@@ -124,19 +124,29 @@ class Manifest:
 
 
 def parse_manifest(source: Path, raw: Mapping[str, Any]) -> Manifest:
-    """The typed manifest, where every value makes sense.
+    """The typed manifest.
 
     Args:
         source: Path of the file, as errors name it.
         raw: Its content.
 
     Raises:
-        BadBundle: A key is missing, of another type or impossible.
+        BadBundle: A key is missing, or of another type.
     """
     manifest = from_builtins(dict(raw), Manifest, str(source), BadBundle, AGAIN, extra=True)
     for role in ROLES:
         if role not in manifest.outputs:
             raise BadBundle(f"{source}: key 'outputs.{role}' is missing", AGAIN)
+    return manifest
+
+
+def check_manifest(source: Path, manifest: Manifest) -> None:
+    """Check that what a manifest says makes sense.
+
+    Raises:
+        BadBundle: A format or an activation that is not known, an impossible threshold or shape, or scales that
+            leave too few values for grey values and probabilities.
+    """
     known = {"class": ("", SOFTMAX)}
     if any(port.activation not in known.get(role, ("",)) for role, port in manifest.outputs.items()):
         raise BadBundle(f"{source}: asks for an activation that is not known there", "pip install --upgrade edgebrain")
@@ -148,7 +158,6 @@ def parse_manifest(source: Path, raw: Mapping[str, Any]) -> Manifest:
     _check_threshold(source, manifest)
     _check_shapes(source, manifest)
     _check_scales(source, manifest)
-    return manifest
 
 
 def check_schema(source: Path, raw: Any) -> None:

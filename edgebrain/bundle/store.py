@@ -17,6 +17,7 @@ from edgebrain.bundle.manifest import (
     SCHEMA,
     Manifest,
     Port,
+    check_manifest,
     check_own_hash,
     check_schema,
     own_hash,
@@ -214,6 +215,7 @@ def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:
 
 def _check(bundle: Bundle) -> None:
     """Raises BadBundle: the manifest lacks a key or means something impossible, or the calibration list was changed."""
+    check_manifest(bundle.path / MANIFEST, bundle.typed)
     stated, listed = bundle.typed.lineage.get("calibration_sha256"), bundle.contents.get(CALIBRATION)
     if listed is not None and stated is not None and sha256_bytes(listed) != stated:
         raise BadBundle(

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edgebrain.errors import BadImage
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.image import decode, read_file
-from edgebrain.runtime.opencv import opencv_alone
+from edgebrain.runtime.opencv import cv2, opencv_alone
 
 # Lossy files leave 0..10 and 246..255 of 0 and 255, rarely more; labels are numbers up to this.
 LOSSY = 32

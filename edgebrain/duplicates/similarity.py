@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
+
+from edgebrain.runtime.opencv import cv2
 
 # Sides in px of a slice as it comes, as it is compared, and as candidates for it are looked up.
 SIDE, DETAIL_SIDE, COARSE_SIDE = 128, 64, 32

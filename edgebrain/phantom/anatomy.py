@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edgebrain.phantom.canvas import Canvas, blob, grown, mirrored, smooth_field
+from edgebrain.runtime.opencv import cv2
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from edgebrain.runtime.opencv import cv2
 
 # OpenCV takes polygon corners in fixed point; with 4 fractional bits outlines are exact to a sixteenth of a pixel.
 SHIFT = 4

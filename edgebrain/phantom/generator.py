@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from edgebrain.bundle import HEALTHY
@@ -21,7 +20,7 @@ from edgebrain.phantom.anatomy import draw_head
 from edgebrain.phantom.canvas import Canvas, grown
 from edgebrain.phantom.lesion import draw_lesion
 from edgebrain.progress import Progress, no_progress
-from edgebrain.runtime.opencv import opencv_alone
+from edgebrain.runtime.opencv import cv2, opencv_alone
 
 VERSION = 1
 # Slices of each head in turn. 7 and the 12 pairs of class and plane have no common factor: each pair gets each number.

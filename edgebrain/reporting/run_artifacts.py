@@ -20,7 +20,8 @@ from edgebrain.runs import read_run
 from edgebrain.settings import from_builtins
 
 AUDIT, EXPLAINED = "audit.json", "explain"
-EXPLAIN_SCHEMA, AUDIT_SCHEMA = 1, 1
+# What the page takes of an audit is the same in both.
+EXPLAIN_SCHEMA, AUDIT_SCHEMAS = 1, (1, 2)
 
 
 def machine_name(environment: Environment) -> str:
@@ -122,8 +123,8 @@ def _layers(file: Path, row: RowFigures) -> Layers:
 
 def _audit(file: Path, data: Path | None) -> Audit:
     found = read_json(file, BadReport)
-    if found["schema"] != AUDIT_SCHEMA:
-        raise BadReport(f"{file}: is not of schema {AUDIT_SCHEMA}")
+    if found["schema"] not in AUDIT_SCHEMAS:
+        raise BadReport(f"{file}: is not of schema {AUDIT_SCHEMAS[-1]}")
     if data is None or Path(found["root"]).resolve() != data.resolve():
         raise BadReport(f"{file}: is of {found['root']}, not of the data that was measured on")
     return from_builtins({**found, "missing": None}, Audit, str(file), BadReport, extra=True)

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edgebrain.data.pack import Pack
 from edgebrain.recipe import AugmentPart
+from edgebrain.runtime.opencv import cv2
 
 
 @dataclass(frozen=True)

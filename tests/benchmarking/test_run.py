@@ -183,7 +183,7 @@ def test_a_root_whose_library_is_missing_is_left_out_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, children = run_folder(tmp_path)
-    monkeypatch.setattr(lineage, "installed", lambda name: name != "onnxruntime")
+    monkeypatch.setattr(lineage, "runs_here", lambda name: name != "onnx")
     family = lineage.with_roots([children[0].path])
     assert [bundle.name for bundle in family.bundles] == ["tflite-float32"]
     assert family.root(family.bundles[0]) is None

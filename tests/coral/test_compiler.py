@@ -13,7 +13,7 @@ from edgebrain.cli import main
 from edgebrain.coral.compiler import INSTALL, PROGRAM, compile_bundle, parse_log
 from edgebrain.errors import BadBundle, CannotWrite, CompilerFailed
 from edgebrain.runtime.session import open_session
-from tests.benchmarking.factories import records
+from tests.benchmarking.factories import labelled
 from tests.runtime.tiny import tiny_bundle
 
 LOGS = Path(__file__).parent / "logs"
@@ -183,6 +183,6 @@ def test_a_compiled_bundle_beside_the_others_is_left_out_of_a_bench_on_the_cpu_w
     stand_in(tmp_path, monkeypatch, "yolov7-1672")
     bundle = tiny_bundle(tmp_path / "bundles" / "int8", precision="int8")
     compile_bundle(bundle, tmp_path / "bundles" / "int8-edgetpu")
-    report = run_bench(all_bundles([tmp_path / "bundles"]), records(tmp_path, 1, 1), [1], 7)
-    assert [row["bundle"] for row in report["results"]] == ["int8"]
-    assert "int8-edgetpu: not measured on cpu, no engine there reads edgetpu" in report["notes"]
+    report = run_bench(all_bundles([tmp_path / "bundles"]), labelled(tmp_path, 1, 1), [1], 7)
+    assert [row.bundle for row in report.results] == ["int8"]
+    assert "int8-edgetpu: not measured on cpu, no engine there reads edgetpu" in [note.text for note in report.notes]

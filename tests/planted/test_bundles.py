@@ -220,10 +220,10 @@ def test_what_cannot_be_counted_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     from edgebrain.benchmarking import verify_bundle
     from edgebrain.errors import MissingExtra
 
-    def missing(name: str) -> Any:
+    def missing(*arguments: object) -> Any:
         raise MissingExtra("onnx", "onnx", "reading ONNX files")
 
-    monkeypatch.setattr(verify_bundle, "import_module", missing)
+    monkeypatch.setattr(verify_bundle, "read_operators", missing)
     note = check_claims(tiny_bundle(tmp_path / "bundle", "onnx"))
     assert note is not None and (note.kind, note.bundle) == ("not-counted", "bundle")
     assert note.text == "bundle: its int8 share was not counted again (onnx is not installed)"

@@ -96,5 +96,5 @@ def test_the_doctor_tells_how_to_install_what_is_missing() -> None:
     for extra in findings["extras"]:
         assert extra["installed"] == (extra["missing"] == [])
         assert (extra["install"] or extra["name"]) in text
-    assert "target cpu: runs tflite" in text
+    assert "target cpu: runs keras, tflite, openvino, onnx" in text
     assert max(map(len, text.splitlines())) <= 100

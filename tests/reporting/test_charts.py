@@ -137,8 +137,8 @@ def test_without_the_roots_library_its_float_sibling_is_drawn(monkeypatch: pytes
     child = made("int8", 1.0, 0.9, format="tflite", float_parent="root")
     sibling = made("float", 2.0, 0.9, format="tflite", precision="float32", float_parent="root")
     other = made("onnx", 2.0, 0.9, format="onnx", precision="float32", float_parent="root")
-    monkeypatch.setattr("edgebrain.reporting.pictures.installed", lambda name: name != "keras")
+    monkeypatch.setattr("edgebrain.reporting.pictures.runs_here", lambda name: name != "keras")
     assert drawn_parent(root, child, [root, child, other, sibling]) is sibling
     assert drawn_parent(root, child, [root, child, other]) is root
-    monkeypatch.setattr("edgebrain.reporting.pictures.installed", lambda name: True)
+    monkeypatch.setattr("edgebrain.reporting.pictures.runs_here", lambda name: True)
     assert drawn_parent(root, child, [root, child, sibling]) is root

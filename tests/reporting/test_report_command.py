@@ -43,11 +43,13 @@ def test_every_format_is_written_with_the_bench_extra_alone(
     )
     rows = json.loads(files["json"].read_text())["reports"][0]["rows"]
     assert [row["dice"] for row in rows] == [row["dice"] for row in measured.bench["results"]]
-    # A second time: every file is known as ours and may be replaced, but for the card, which a person fills in.
+    card = files["model-card"].read_bytes()
     assert code_of(str(run), *words) == 1
-    assert f"{files['model-card']}: already exists, and may hold what" in capsys.readouterr().err
-    files["model-card"].unlink()
-    assert code_of(str(run), *words) == 0
+    assert f"{run / 'report.html'}: already exists" in capsys.readouterr().err
+    (run / "report.html").unlink()
+    assert code_of(str(run), *words) == 1
+    assert files["model-card"].read_bytes() == card
+    assert code_of(str(run), *words, "--force") == 0
 
 
 def test_a_persons_file_is_kept_unless_forced(
@@ -57,7 +59,7 @@ def test_a_persons_file_is_kept_unless_forced(
     mine.write_text("my notes on edgebrain report")
     assert code_of(str(run), "--out", str(mine)) == 1
     assert mine.read_text() == "my notes on edgebrain report" and not (run / "report.html").exists()
-    assert f"{mine}: already exists, and may hold what a person wrote" in capsys.readouterr().err
+    assert f"{mine}: already exists" in capsys.readouterr().err
     assert code_of(str(run), "--out", str(mine), "--force") == 0
     assert "<!doctype html>" in mine.read_text()
 
