@@ -2,6 +2,7 @@
 # make test   the fast tests;  make test-all  the slow ones too
 # make test-isa  the numerically delicate tests under several instruction sets
 # make mutants  break single lines in a copy, and see that the tests named for them fail
+# make docs  the documentation site, in build/site; a broken link fails it
 # make check  style, types and the arrows between modules
 # make test-arm  the bench and the kit on an emulated aarch64 behind an ssh server; as root, with Debian's apt and openssh-server
 # make test-arm-full  every network on each emulated processor, 50 slices, as a Markdown table (see tests/arm/grid.py)
@@ -13,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-isa mutants test-arm test-arm-full check benchmarks locks clean
+.PHONY: demo test test-all test-isa mutants docs test-arm test-arm-full check benchmarks locks clean
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
@@ -33,6 +34,11 @@ test-isa: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
+
+docs: $(READY)
+	$(BIN)/python -m uv pip install -q --python $(BIN)/python --group docs
+	$(BIN)/python docs/tools/command_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-arm: $(READY)
 	$(BIN)/python -m pytest -q tests/arm

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TypeVar
 
 from edgebrain.errors import BrokenPlugin
-from edgebrain.plugins import load_plugin, plugins
+from edgebrain.plugins import find_plugins, load_plugin
 
 CPU, GPU, CORAL = "cpu", "gpu", "coral"
 
@@ -243,7 +243,7 @@ def _added_engines() -> dict[str, EngineInfo]:
 
 def _added(group: str, kind: type[Row], known: dict[str, Row]) -> dict[str, Row]:
     """The rows of installed packages, by the names that they carry themselves."""
-    rows = [load_plugin(entry, kind) for entry in plugins(group).values()]
+    rows = [load_plugin(entry, kind) for entry in find_plugins(group).values()]
     for row in rows:
         if row.name in known:
             raise BrokenPlugin(

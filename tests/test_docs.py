@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -19,7 +17,6 @@ import typer
 
 import edgebrain
 from edgebrain.cli import COMMANDS, GROUPS, application
-from edgebrain.runtime.worker import serve
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -105,18 +102,7 @@ def test_pages_speak_of_edgebrain_alone(page: Path) -> None:
 def test_pages_that_the_code_names_exist() -> None:
     for path in (*(ROOT / "edgebrain").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), ROOT / "deploy" / "README.md"):
         for name in re.findall(r"(?<![\w./])docs/[\w/-]+\.md", path.read_text(encoding="utf-8")):
-            # extending.md is written with the entry points that it describes.
-            assert name == "docs/extending.md" or (ROOT / name).is_file(), f"{path}: {name}"
-
-
-def test_the_worker_protocol_page_names_the_requests_that_a_worker_knows() -> None:
-    text = (DOCS / "reference" / "worker-protocol.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    answers = io.BytesIO()
-    serve([b'{"do": "nothing of the kind"}', b'{"do": "hello"}'], answers)
-    refusal, hello = map(json.loads, answers.getvalue().splitlines())
-    assert documented == set(re.findall(r"\w+", refusal["hint"])) - {"it", "knows"}
-    assert f"protocol {hello['protocol']}." in text
+            assert (ROOT / name).is_file(), f"{path}: {name}"
 
 
 def test_the_readme_says_what_it_is_not() -> None:
@@ -209,7 +195,12 @@ def strings(path: Path) -> Iterator[str]:
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """Anchors of the headings of a page, as MkDocs and GitHub make them."""
-    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    # Included files, as pymdownx.snippets names them.
+    text += "\n".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in re.findall(r'^--8<-- "([^":]+)', text, re.M)
+    )
+    text = FENCE.sub("", text)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     kept = (re.sub(r"[^\w\s-]", "", heading.lower()).strip() for heading in headings)
     return frozenset(re.sub(r"\s", "-", heading) for heading in kept)

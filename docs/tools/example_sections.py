@@ -13,7 +13,7 @@ import griffe
 _HEADING = re.compile(r"^Example:$", re.MULTILINE)
 
 
-class ExampleSections(griffe.Extension):  # type: ignore[misc]  # griffe is installed where the site is built, not by mypy
+class ExampleSections(griffe.Extension):
     """Renames the heading in every docstring that is loaded."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Measuring bundles on targets, and comparing two measurements."""
+"""Measuring bundles on targets, and comparing two bench reports."""
 
 from __future__ import annotations
 
@@ -35,24 +35,26 @@ def bench(
     notify: Notify = no_notice,
     on_report: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Time and score bundles on targets, and judge what they lose against the float model that they come from.
+    """Time and score bundles on targets, and compare their accuracy with the float model that they were made from.
 
-    The report is also kept in the run folder of the bundles: bench.json and bench.md, or the next free number.
+    The report is also saved in the run folder of the bundles: bench.json and bench.md, or bench-2.json and so on where
+    these exist.
 
     Args:
         bundles: Bundles, or folders with some; those of the newest finished run when left out.
         target: Where to run, one or several: cpu, gpu, coral, a name from deploy/*.toml, user@host.
         threads: Thread counts, one or several; the target file's, or 1, when left out.
         data: Folder of a data set; the run's own when left out.
-        split: Side: train, val, test or all.
-        queries: Timed queries of each row; p90 needs 64, p99 662.
-        max_images: Score so many slices only, evenly spread.
-        suite: The margins of the verdict, or the TOML file that declares them; half a point of Dice when left out.
-        max_dice_drop: Margin of the mean Dice instead, as a fraction of 1.
-        allow_rejected: Go on where a class or a tenth of the masks cannot be used.
+        split: Split to score: train, val, test or all.
+        queries: Timed inferences per row. The percentiles are MLPerf's early-stopping estimates, which need 64 queries
+            for p90 and 662 for p99.
+        max_images: Score at most this many slices, evenly spaced over the split.
+        suite: The accepted drops, as a Suite or a TOML file; 0.005 of mean Dice and more when left out.
+        max_dice_drop: Replaces the suite's margin of the mean Dice; 0.005 is half a point.
+        allow_rejected: Continue even if a whole class, or more than a tenth of the masks, cannot be used.
         progress: Called with what is being done, the number of steps done and the number in all.
-        notify: Called with lines on the data.
-        on_report: Called with the report before it is written, so that a full disk loses no figures.
+        notify: Called with messages for the user: slices that are left out, and where the report was saved.
+        on_report: Called with the finished report before it is saved, so that the figures survive a failed write.
 
     Returns:
         The report, as docs/bench-schema.md describes it. A target that could not be measured is in its `failures`.
@@ -82,10 +84,10 @@ def bench(
         optional_path(data, "data"),
         split,
         max_images,
-        declared_suite(suite, max_dice_drop),
+        resolve_suite(suite, max_dice_drop),
         allow_rejected,
     )
-    return _measured(request, None, "", progress, notify, on_report)
+    return _run_and_save(request, None, "", progress, notify, on_report)
 
 
 def resume_bench(
@@ -95,10 +97,10 @@ def resume_bench(
     notify: Notify = no_notice,
     on_report: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Go on with a bench that lost a target; the whole report replaces the one in that file.
+    """Resume a bench in which a target failed; the whole report replaces the one in that file.
 
     Args:
-        path: The report, as `bench` kept it or `edgebrain bench --json` wrote it.
+        path: The report, as `bench` saved it or `edgebrain bench --json` wrote it.
         progress: As in `bench`.
         notify: As in `bench`.
         on_report: As in `bench`.
@@ -107,7 +109,8 @@ def resume_bench(
         The whole report.
 
     Raises:
-        BadReport: Nothing is left to measure, or the bundles, slices or machines are not those of that report.
+        BadReport: Nothing is left to measure, or the bundles, slices or machines differ from those in the report.
+        TargetFailed, WorkerFailed: No target could be measured.
 
     Example:
         >>> edgebrain.resume_bench("runs/demo-1/bench.json").failures  # doctest: +SKIP
@@ -118,21 +121,22 @@ def resume_bench(
 
     file = as_path(path, "path")
     earlier = read_report(file)
-    return _measured(BenchRequest.from_report(earlier, str(file)), earlier, str(file), progress, notify, on_report)
+    return _run_and_save(BenchRequest.from_report(earlier, str(file)), earlier, str(file), progress, notify, on_report)
 
 
 def compare(first: AnyPath, second: AnyPath) -> ReportChange:
-    """Say what became slower or faster from one bench report to another, and what is no difference.
+    """List which rows became slower or faster between two reports, and which changes are within the noise.
 
     Args:
         first: A report of `bench`.
         second: A later one.
 
     Returns:
-        For each pair of rows the change with its interval, and what the noise alone would have been.
+        For each pair of rows the change with its interval, and the change to be expected from noise alone.
 
     Raises:
-        BadReport: One cannot be read. UnlikeReports: they were measured under unlike conditions.
+        BadReport: One cannot be read.
+        UnlikeReports: They were measured under different conditions (processor, threads, slices, protocol).
 
     Example:
         >>> edgebrain.compare("before.json", "after.json").rows[0].finding  # doctest: +SKIP
@@ -145,15 +149,20 @@ def compare(first: AnyPath, second: AnyPath) -> ReportChange:
     return compare_reports(read_report(one), read_report(other), (str(one), str(other)))
 
 
-def declared_suite(suite: AnyPath | Suite | None, max_dice_drop: float | None) -> Suite:
+def resolve_suite(suite: AnyPath | Suite | None, max_dice_drop: float | None) -> Suite:
     """The margins of a file, or the usual ones; another Dice margin where one is given. Raises BadSuite."""
     from edgebrain.benchmarking.suite import Suite, load_suite
 
-    declared = suite if isinstance(suite, Suite) else Suite() if suite is None else load_suite(as_path(suite, "suite"))
+    if suite is None:
+        declared = Suite()
+    elif isinstance(suite, Suite):
+        declared = suite
+    else:
+        declared = load_suite(as_path(suite, "suite"))
     return declared if max_dice_drop is None else declared.with_dice_margin(max_dice_drop)
 
 
-def _measured(
+def _run_and_save(
     request: BenchRequest,
     earlier: Report | None,
     source: str,
@@ -183,20 +192,19 @@ def _measured(
         earlier,
     )  # fmt: skip
     on_report(report)
-    _keep(report, run, Path(source) if source else None, notify)
+    _save_report(report, run, Path(source) if source else None, notify)
     return report
 
 
-def _keep(report: Report, run: Path | None, resumed: Path | None, notify: Notify) -> None:
-    """Write the report into the run folder, beside those of earlier benches; a resumed one replaces its file."""
+def _save_report(report: Report, run: Path | None, resumed: Path | None, notify: Notify) -> None:
+    """Write the report into the run folder, next to those of earlier benches; a resumed one replaces its file."""
     from edgebrain.benchmarking.report import as_json
     from edgebrain.reporting.bench_tables import as_markdown
 
-    if resumed is not None:
+    if resumed is not None and resumed.parent != run:
         write_json(resumed, as_json(report))
-    if run is None:
-        return
-    kept = resumed if resumed is not None and resumed.parent == run else claim_file(run / "bench.json")
-    write_json(kept, as_json(report))
-    write_text(kept.with_suffix(".md"), as_markdown(report))
-    notify(f"report: {kept.with_suffix('.md')}")
+    elif run is not None:
+        path = resumed or claim_file(run / "bench.json")
+        write_json(path, as_json(report))
+        write_text(path.with_suffix(".md"), as_markdown(report))
+        notify(f"report: {path.with_suffix('.md')}")

@@ -21,16 +21,16 @@ COMMANDS = {
     "train": "Train the U-Net and write a run folder with a float bundle.",
     "evaluate": "Score a bundle on labelled slices: Dice, IoU, accuracy, F1, confusion.",
     "quantize": "Compress a run's model and export it: TFLite, OpenVINO, ONNX.",
-    "explain": "Which layer of an INT8 bundle broke, and what it costs.",
+    "explain": "Find the layer of an INT8 bundle that adds noise or costs time.",
     "bench": "Time and score bundles on a target, against their float parent.",
-    "compare": "Say what became slower or faster between two bench reports.",
-    "report": "Write one HTML page on a bench, and what CI and others read.",
-    "predict": "Mask and class of pictures, offline.",
-    "deploy": "Prepare a bundle for a device, or check what would run there.",
+    "compare": "Compare the durations of two bench reports; say what is beyond noise.",
+    "report": "Write one HTML page about a bench; also JSON, Markdown, JUnit.",
+    "predict": "Predict mask and class of pictures, offline.",
+    "deploy": "Make an offline kit of a bundle, or check and compile it for a Coral.",
     "bundle": "Seal, sign and verify bundles.",
-    "data": "Look at a data set, or write the phantom set.",
+    "data": "Summarise or audit a data set, or write phantoms.",
     "recipes": "List the shipped recipes, or copy one to edit.",
-    "doctor": "What is installed, what is missing, which targets run here.",
+    "doctor": "List what is installed, what is missing and which targets run here.",
 }
 GROUPS = ("bundle", "data", "recipes")
 
@@ -67,7 +67,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         rich_markup_mode=None,
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="Train, compress and honestly measure a brain-MRI segmentation model for small devices.\n\n"
+        help="Train, compress and measure a brain-MRI segmentation model for small devices.\n\n"
         "Example: edgebrain train demo && edgebrain quantize --int8 && edgebrain bench --target cpu\n\n"
         "Research software, not a medical device.",
     )

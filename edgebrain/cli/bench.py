@@ -27,42 +27,47 @@ def bench(
     context: typer.Context,
     bundles: Annotated[
         list[Path] | None,
-        typer.Argument(help="Bundles or runs; else all of the newest finished run.", metavar="BUNDLE"),
+        typer.Argument(help="Bundles or runs; default: all bundles of the newest finished run.", metavar="BUNDLE"),
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Where to run: cpu, a name from deploy/*.toml, user@host; cpu when left out. Repeatable."),
+        typer.Option(
+            help="Where to run: cpu, gpu, coral, NAME of deploy/NAME.toml, user@host; default: cpu. Repeatable."
+        ),
     ] = None,
     threads: Annotated[
-        str | None, typer.Option(help="Thread counts, such as 1,2; else the target file's, or 1.")
+        str | None, typer.Option(help="Thread counts, such as 1,2; default: the target file's, or 1.")
     ] = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
-    queries: Annotated[int, typer.Option(min=7, help="Timed queries of each row; p90 needs 64, p99 662.")] = 704,
-    max_images: Annotated[int | None, typer.Option(min=1, help="Score so many slices only, evenly spread.")] = None,
+    split: Annotated[str, typer.Option(help="Side of the split: train, val, test or all.")] = "test",
+    queries: Annotated[int, typer.Option(min=7, help="Timed queries of each row; p90 needs 64, p99 needs 662.")] = 704,
+    max_images: Annotated[
+        int | None, typer.Option(min=1, help="Score at most this many slices, evenly spread.")
+    ] = None,
     suite: Annotated[
-        Path | None, typer.Option(help="TOML file with the margins of the verdict; else half a point of Dice.")
+        Path | None, typer.Option(help="TOML file with the margins of the verdict; default: benchmarks/default.toml's.")
     ] = None,
     max_dice_drop: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Margin of the mean Dice instead; 0.01 is one point.")
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Margin of the mean Dice, instead of the suite's; 0.01 is one point."),
     ] = None,
     json_file: JsonFile = None,
     allow_rejected: AllowRejected = False,
     force: Force = False,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with the bench of this report, which lost a target; the whole one replaces it."),
+        typer.Option(help="Measure what is missing in this report, which lost a target, and complete it."),
     ] = None,
 ) -> None:
-    """Time and score bundles on targets, and judge what they lose against the float model that they come from.
+    """Time and score bundles on targets, and judge what they lose against their float parent.
 
     Exit code 3 if a bundle FAILs, or if a margin was given and a bundle's float model is not here; 1 if a target is not
-    there or is lost midway: the others are measured, and what was measured is written.
+    available or is lost midway: the others are measured, and what was measured is written.
 
     Example: edgebrain bench --target cpu --threads 1,2 --suite benchmarks/default.toml
     """
     from edgebrain.api.benchmark import bench as measure
-    from edgebrain.api.benchmark import declared_suite, resume_bench
+    from edgebrain.api.benchmark import resolve_suite, resume_bench
     from edgebrain.benchmarking.report import as_json
     from edgebrain.cli.progress import Bars
     from edgebrain.reporting.terminal import show_report
@@ -80,7 +85,7 @@ def bench(
         with Bars() as bars:
             report = resume_bench(resume, progress=bars.show, notify=bars.say, on_report=on_report)
     else:
-        counts, declared = _counts(threads), declared_suite(suite, max_dice_drop)
+        counts, declared = _counts(threads), resolve_suite(suite, max_dice_drop)
         named = bundles or [newest_run()]
         say_default("run", bundles[0] if bundles else None, named[0])
         with Bars() as bars:

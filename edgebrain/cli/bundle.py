@@ -16,7 +16,7 @@ Signed = Annotated[Path, typer.Argument(help="Bundle folder, or a file such as k
 
 @app.command()
 def seal(bundle: Annotated[Path, typer.Argument(help="Bundle folder whose manifest you have edited.")]) -> None:
-    """Write the hash of an edited manifest anew, once every other file is verified.
+    """Renew the hash of an edited manifest, after verifying every other file.
 
     The hash finds damage and edits by hand. It does not say who made the bundle: for that, sign it. Bundles that name
     the old manifest as their parent no longer find it, and a signature of the old one does not hold.
@@ -29,8 +29,8 @@ def seal(bundle: Annotated[Path, typer.Argument(help="Bundle folder whose manife
 
 
 @app.command()
-def keygen(name: Annotated[Path, typer.Argument(help="Writes NAME.key (secret) and NAME.pub.")]) -> None:
-    """Make a pair of Ed25519 keys, in minisign's format and without a password.
+def keygen(name: Annotated[Path, typer.Argument(help="Write NAME.key (secret) and NAME.pub (public).")]) -> None:
+    """Make a pair of Ed25519 keys in minisign's format, without a password.
 
     Example: edgebrain bundle keygen maker
     """
@@ -44,7 +44,9 @@ def keygen(name: Annotated[Path, typer.Argument(help="Writes NAME.key (secret) a
 def sign(
     path: Signed,
     key: Annotated[Path, typer.Option("--key", help="Your secret key.")],
-    out: Annotated[Path | None, typer.Option(help="Else `signature` in the bundle, or FILE.minisig.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Signature file; default: `signature` in the bundle, or FILE.minisig.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Sign a bundle or a file; `minisign -V` verifies it too.
@@ -59,10 +61,14 @@ def sign(
 @app.command()
 def verify(
     path: Signed,
-    key: Annotated[Path, typer.Option("--key", help="The maker's public key, which came to you by another way.")],
-    signature: Annotated[Path | None, typer.Option(help="Else `signature` in the bundle, or FILE.minisig.")] = None,
+    key: Annotated[
+        Path, typer.Option("--key", help="The maker's public key, which must reach you by another way than the bundle.")
+    ],
+    signature: Annotated[
+        Path | None, typer.Option(help="Signature file; default: `signature` in the bundle, or FILE.minisig.")
+    ] = None,
 ) -> None:
-    """Verify that a bundle or a file is just what the owner of the key signed; exit code 1 if not.
+    """Verify that a bundle or a file is exactly what the owner of the key signed; exit code 1 if not.
 
     Example: edgebrain bundle verify runs/demo-1/bundles/tflite-int8 --key maker.pub
     """

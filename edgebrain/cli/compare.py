@@ -12,13 +12,13 @@ from edgebrain.cli.options import STDOUT, Force, JsonFile, refuse_early, write_j
 
 def compare(
     first: Annotated[Path, typer.Argument(help="Report of `edgebrain bench --json`.", metavar="A.json")],
-    second: Annotated[Path, typer.Argument(help="A later one.", metavar="B.json")],
+    second: Annotated[Path, typer.Argument(help="A later report.", metavar="B.json")],
     json_file: JsonFile = None,
     force: Force = False,
 ) -> None:
-    """Say what became slower or faster from one bench report to another, and what is no difference.
+    """Compare the durations of two bench reports, and say which changes are larger than the noise.
 
-    Refuses reports of unlike conditions (processor, threads, slices, protocol) and says which.
+    Reports of different conditions (processor, threads, slices, protocol) are refused, and the differences named.
 
     Example: edgebrain compare before.json after.json
     """

@@ -39,10 +39,10 @@ def summary(
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
-    count: Annotated[int, typer.Option(min=1, help="Slices.")] = 1200,
+    count: Annotated[int, typer.Option(min=1, help="Number of slices.")] = 1200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same slices.")] = 0,
 ) -> None:
-    """Write seeded phantom slices with masks, to train and try on.
+    """Write generated phantom slices with masks, to train and test on.
 
     Example: edgebrain data phantom phantoms --count 600
     """
@@ -57,11 +57,15 @@ def phantom(
 @app.command()
 def audit(
     path: Annotated[Path, typer.Argument(help="Folder of a data set, or of any pictures.")],
-    groups: Annotated[Path | None, typer.Option(help="CSV `name,group`: patients; else the folder's own.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV `name,group` with patients; default: the folder's groups.csv.")
+    ] = None,
     split: Annotated[Path | None, typer.Option(help="A run's split.json, instead of the folder's sides.")] = None,
     json_file: JsonFile = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page with example pairs there.")] = None,
-    out_groups: Annotated[Path | None, typer.Option(help="Write groups for `edgebrain train --groups`.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with example pairs to this file.")] = None,
+    out_groups: Annotated[
+        Path | None, typer.Option(help="Write the groups, for `edgebrain train --groups`, to this file.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Find what would flatter a model: copies, wrong labels and masks, shortcuts. Exit code 1 if files cannot be read.

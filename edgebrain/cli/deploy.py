@@ -13,14 +13,16 @@ from edgebrain.cli.options import STDOUT, Force, JsonFile, refuse_early, say_def
 
 def deploy(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Bundle; the newest finished run's int8 TFLite when left out.")
+        Path | None, typer.Argument(help="Bundle; default: the newest finished run's INT8 TFLite bundle.")
     ] = None,
-    target: Annotated[str, typer.Option(help=f"Where to: {', '.join(TARGETS)}.")] = "coral",
-    check: Annotated[bool, typer.Option("--check", help="Only say what would run there; write nothing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the result, or kit.tar; else beside the bundle.")] = None,
-    python: Annotated[str | None, typer.Option(help="Kits: the device's Python; 3.13, or 3.11 for Debian 12.")] = None,
+    target: Annotated[str, typer.Option(help=f"Device: {', '.join(TARGETS)}.")] = "coral",
+    check: Annotated[bool, typer.Option("--check", help="Only report what would run there; write nothing.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result, or kit.tar; default: next to the bundle.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Kits: the device's Python: 3.13, or 3.11 for Debian 12.")] = None,
     slices: Annotated[
-        Path | None, typer.Option(help="Kits: folder of self-test slices, which travel along; else phantoms.")
+        Path | None, typer.Option(help="Kits: folder of self-test slices, which go into the kit; default: phantoms.")
     ] = None,
     json_file: JsonFile = None,
     force: Force = False,

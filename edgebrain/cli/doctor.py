@@ -6,7 +6,7 @@ from edgebrain.cli.options import STDOUT, Force, JsonFile, refuse_early, write_j
 
 
 def doctor(json_file: JsonFile = None, force: Force = False) -> None:
-    """What is installed and works, what each missing extra would add, which targets can run here.
+    """List what is installed and works, what each missing extra would add, and which targets run here.
 
     Everything that is installed is imported, and each engine computes one operator, in a process of its own.
 

@@ -23,13 +23,13 @@ from edgebrain.cli.options import (
 
 def evaluate(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Bundle, or a run (its float one); else the newest finished run.")
+        Path | None, typer.Argument(help="Bundle, or run (its float bundle); default: the newest finished run.")
     ] = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Side: train, val, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="Side of the split: train, val, test or all.")] = "test",
     engine: Engine = None,
     threads: Threads = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for the figures; RUN/evaluation/BUNDLE-SPLIT.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder; default: RUN/evaluation/BUNDLE-SPLIT.")] = None,
     json_file: JsonFile = None,
     allow_rejected: AllowRejected = False,
     force: Force = False,

@@ -13,10 +13,10 @@ from edgebrain.cli.options import STDOUT, Data, Force, JsonFile, refuse_early, s
 
 def explain(
     bundle: Annotated[
-        Path | None, typer.Argument(help="INT8 bundle; the newest finished run's TFLite one when left out.")
+        Path | None, typer.Argument(help="INT8 bundle; default: the newest finished run's TFLite bundle.")
     ] = None,
     data: Data = None,
-    slices: Annotated[int, typer.Option(min=8, help="Validation slices to look at, at most.")] = 200,
+    slices: Annotated[int, typer.Option(min=8, help="Use at most this many validation slices.")] = 200,
     json_file: JsonFile = None,
     force: Force = False,
 ) -> None:

@@ -10,13 +10,15 @@ import typer
 
 STDOUT = Path("-")
 
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures there; - for stdout.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else the run's own.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON to this file; - for stdout.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder; default: the run's.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads of the interpreter.")]
-Engine = Annotated[str | None, typer.Option("--engine", help="Interpreter; else the first that reads the bundle.")]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="Interpreter; default: the first installed one that reads the bundle.")
+]
 AllowRejected = Annotated[
-    bool, typer.Option("--allow-rejected", help="Go on where a class or a tenth of the masks cannot be used.")
+    bool, typer.Option("--allow-rejected", help="Continue even if a class or a tenth of the masks cannot be used.")
 ]
 
 

@@ -22,22 +22,27 @@ def predict(
         list[Path] | None, typer.Argument(help="PNG, JPEG or TIFF files, or folders.", metavar="IMAGE", readable=False)
     ] = None,
     watch: Annotated[
-        Path | None, typer.Option(help="A folder instead: answer every slice that lands in it, until Ctrl-C.")
+        Path | None, typer.Option(help="Watch this folder and predict every picture that arrives, until Ctrl-C.")
     ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Bundle or run folder; else the newest finished run.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle or run folder; default: the newest finished run.")] = None,
     pixel_mm: Annotated[float | None, typer.Option(help="Side of a pixel in mm, for areas in cm2.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder; else the next free predictions-N.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder; default: the next free predictions-N.")] = None,
     engine: Engine = None,
     threads: Threads = 1,
     json_file: JsonFile = None,
     force: Force = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out: skip what has an answer there.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="With --watch: its sub-folders too.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue in --out: skip pictures that have a result there.")
+    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="With --watch: sub-folders too.")] = False,
     settle: Annotated[
-        float, typer.Option(min=0.0, help="With --watch: seconds that an incomplete file may lie unchanged.")
+        float,
+        typer.Option(
+            min=0.0, help="With --watch: seconds before an incomplete file that no longer changes is rejected."
+        ),
     ] = 30.0,
 ) -> None:
-    """Mask and class of pictures: mask, overlay and results.csv are written. Needs no TensorFlow and no network.
+    """Predict mask and class of pictures; write masks, overlays and results.csv. Needs no TensorFlow and no network.
 
     Example: edgebrain predict slices/ --pixel-mm 0.5
     """

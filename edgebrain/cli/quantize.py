@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    run: Annotated[Path | None, typer.Argument(help="Run folder; the newest finished one when left out.")] = None,
+    run: Annotated[Path | None, typer.Argument(help="Run folder; default: the newest finished run.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Full-integer INT8 (the default).")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="16-bit floating-point weights.")] = False,
     qat: Annotated[bool, typer.Option("--qat", help="Quantization-aware training first (TFLite).")] = False,
     prune: Annotated[float | None, typer.Option(help="Share of channels to remove first.")] = None,
     keep_float: Annotated[
-        str | None, typer.Option(help="Layers that stay float, a,b; auto: the fewest that pass the gate.")
+        str | None, typer.Option(help="Layers that stay float, such as a,b; auto: the fewest that pass the gate.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name or a .toml file.")] = None,
     data: Data = None,
-    out: Annotated[Path | None, typer.Option(help="Bundle folder; RUN/bundles when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the bundles; default: RUN/bundles.")] = None,
     force: Force = False,
     allow_rejected: AllowRejected = False,
 ) -> None:

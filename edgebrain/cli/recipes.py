@@ -28,10 +28,10 @@ def list_recipes() -> None:
 @app.command("copy")
 def copy(
     name: Annotated[str, typer.Argument(help="A name from `edgebrain recipes list`.")],
-    out: Annotated[Path | None, typer.Option(help="Where to; NAME.toml here when left out.")] = None,
-    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Output file; default: NAME.toml in this folder.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Copy a recipe, with every value written out, to edit it.
+    """Copy a recipe, with every value written out, for editing.
 
     Example: edgebrain recipes copy brisc-unet128-s --out mine.toml
     """

@@ -14,18 +14,22 @@ from edgebrain.cli.options import STDOUT, Force, JsonFile, say_default
 def report(
     named: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs, or files of `bench --json`; else the newest finished run.", metavar="RUN|JSON"),
+        typer.Argument(
+            help="Runs, or files of `edgebrain bench --json`; default: the newest finished run.", metavar="RUN|JSON"
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page; else report.html in the run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output page; default: report.html in the run.")] = None,
     json_file: JsonFile = None,
-    markdown: Annotated[Path | None, typer.Option(help="The same as Markdown.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="A test case a question, for CI.")] = None,
-    model_card: Annotated[Path | None, typer.Option(help="A model card, to be filled in.")] = None,
-    mlperf: Annotated[Path | None, typer.Option(help="MLPerf's summary fields; no submission.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Data folder; else where the bench found it.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the same as Markdown to this file.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write a JUnit test case for each question of the verdict.")
+    ] = None,
+    model_card: Annotated[Path | None, typer.Option(help="Write a model card, to be completed by you.")] = None,
+    mlperf: Annotated[Path | None, typer.Option(help="Write MLPerf's summary fields; not a submission.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Data folder; default: the one of the bench.")] = None,
     force: Force = False,
 ) -> None:
-    """Write one HTML page on a bench: verdict, plots, worst slices, layers, data, lineage.
+    """Write one HTML page about a bench: verdict, plots, worst slices, layers, data, lineage.
 
     Reports of several machines are kept apart. What cannot be read is left out and named, and the exit code is then 1.
 

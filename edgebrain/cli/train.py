@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a .toml file.")] = "brisc-unet128",
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Data folder; the built-in phantoms when left out.")
+    data: Annotated[Path | None, typer.Option("--data", help="Data folder; default: generated phantoms.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV `name,group` with patients; default: found from the images.")
     ] = None,
-    groups: Annotated[Path | None, typer.Option(help="CSV `name,group`; else from the images.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE-N when left out.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files too.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs, instead of the recipe's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: the next free runs/RECIPE-N.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the interrupted run in this folder.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard event files too.")] = False,
     allow_rejected: AllowRejected = False,
 ) -> None:
     """Train the U-Net and write a run folder with a float bundle.

@@ -1,8 +1,8 @@
 """A process that holds one session and answers JSON lines: hello, open, hold, time, time_batched, score, close.
 
-One line in, one line out, in order; docs/measuring.md has the table of keys. An error is a line too: {"error", "hint",
-"kind"}. Whatever libraries print goes to stderr. The end of the input ends the process, so that none outlives the
-program that started it.
+One line in, one line out, in order; docs/reference/worker-protocol.md has the table of keys. An error is a line too:
+{"error", "hint", "kind"}. Whatever libraries print goes to stderr. The end of the input ends the process, so that none
+outlives the program that started it.
 
 Slices are files on this machine. `hold` names their list, a JSON file of {"name", "file", "sha256"}; later lines give
 indices into it, as half-open ranges [[start, stop], ...]. Each is read when it is requested, compared with its hash,
@@ -73,7 +73,7 @@ class WorkerState:
         """Answer one request.
 
         Args:
-            request: `do` names the command; docs/measuring.md lists the keys of each.
+            request: `do` names the command; docs/reference/worker-protocol.md lists the keys of each.
 
         Raises:
             EdgebrainError: The request cannot be met.

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import BadTarget
-from edgebrain.plugins import load_plugin, plugins
+from edgebrain.plugins import find_plugins, load_plugin
 from edgebrain.targets.file import find_file, from_login, known_files, load_file
 from edgebrain.targets.slices import Slice
 
@@ -125,7 +125,7 @@ def refuse_unknown(names: Sequence[str]) -> None:
 def known_targets() -> Mapping[str, Callable[[], TargetKind]]:
     """Name -> function that loads its row: the built-in targets, then those of installed packages."""
     built_in = {name: _built_in(module) for name, module in TARGETS.items()}
-    added = {name: partial(load_plugin, entry, TargetKind) for name, entry in plugins(GROUP).items()}
+    added = {name: partial(load_plugin, entry, TargetKind) for name, entry in find_plugins(GROUP).items()}
     return {**built_in, **{name: load for name, load in added.items() if name not in built_in}}
 
 

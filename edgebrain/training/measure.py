@@ -97,7 +97,7 @@ def selection_score(figures: Mapping[str, float | None]) -> float:
     1 - healthy_false_area. Each moves in small steps: a pixel more or less changes the first and the third by less
     than a thousandth. `healthy_marked` is not among them, because one pixel marks a slice: a network that is nowhere
     near a lesion on healthy slices jumped from 17 to 92 % within an epoch by it, and the demo kept an epoch with a Dice
-    of 0.55 although a later one had 0.69 (see docs/training.md).
+    of 0.55 although a later one had 0.69 (see docs/explanation/training.md).
 
     Args:
         figures: As `measure` gives them.

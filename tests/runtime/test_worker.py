@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from edgebrain.files import sha256_bytes
-from edgebrain.runtime.engines import READERS
+from edgebrain.formats import engines_for
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.worker import PROTOCOL, WorkerState, pack_mask, serve, unpack_mask
 from tests.runtime.pictures import bright_disc, encoded
 from tests.runtime.tiny import tiny_bundle
 
+PROTOCOL_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "worker-protocol.md"
 PICTURE = encoded(bright_disc())
 
 
@@ -59,7 +60,10 @@ def test_a_conversation_gives_what_a_session_gives(tmp_path: Path) -> None:
     (answer,) = scored["slices"]
     assert held == {"slices": 1}
     assert hello["protocol"] == 3 and hello["environment"]["python"]
-    assert opened["runs"]["engine"] in READERS["tflite"] and opened["manifest_sha256"] == bundle.manifest_sha256
+    assert (
+        opened["runs"]["engine"] in [engine.name for engine in engines_for("tflite")]
+        and opened["manifest_sha256"] == bundle.manifest_sha256
+    )
     assert np.array_equal(unpack_mask(answer["mask"]), expected.mask)
     assert answer["class_probabilities"] == expected.class_probabilities.tolist()
     assert timed["outputs_sha256"] == [expected.outputs_sha256] * 5 == [answer["outputs_sha256"]] * 5
@@ -132,10 +136,8 @@ class Recorded(dict[str, Any]):
 
 
 def documented() -> dict[str, tuple[set[str], set[str]]]:
-    """Command -> keys of the request and of the answer, from the table in docs/measuring.md."""
-    page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
-    section = page.split("## The worker protocol")[1].split("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    """Command -> keys of the request and of the answer, from the table in docs/reference/worker-protocol.md."""
+    rows = [line.strip("|").split("|") for line in PROTOCOL_PAGE.read_text().splitlines() if line.startswith("| `")]
     keys = [[re.findall(r"`(\w+)`", cell) for cell in row] for row in rows]
     return {command[0]: (set(request), set(answer)) for command, request, answer in keys[1:]}
 
@@ -157,4 +159,4 @@ def test_the_page_has_the_keys_that_the_worker_reads_and_answers(tmp_path: Path)
         answer = state.answer(request)
         found[command] = (request.read - {"do"}, set(answer))
     assert found == documented()
-    assert f"protocol {PROTOCOL}" in (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
+    assert f"protocol {PROTOCOL}" in PROTOCOL_PAGE.read_text()

@@ -8,7 +8,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from edgebrain.data.sample import Record
 from edgebrain.errors import BadData, BrokenPlugin
-from edgebrain.plugins import load_plugin, plugins
+from edgebrain.plugins import find_plugins, load_plugin
 
 READERS = {"brisc": "edgebrain.data.readers.brisc", "phantom": "edgebrain.data.readers.phantom"}
 GROUP = "edgebrain.readers"
@@ -63,7 +63,7 @@ def reader_names() -> list[str]:
     Raises:
         BrokenPlugin: Two packages bring the same name, or one brings a built-in one.
     """
-    added = plugins(GROUP)
+    added = find_plugins(GROUP)
     for name in added:
         if name in READERS:
             raise BrokenPlugin(
@@ -85,7 +85,7 @@ def reader_named(name: str) -> Reader:
     """
     if name in READERS:
         return cast(Reader, import_module(READERS[name]))
-    entry = plugins(GROUP).get(name)
+    entry = find_plugins(GROUP).get(name)
     if entry is None:
         raise BadData(f"no reader is called {name!r}", f"known: {', '.join(reader_names())}")
     return load_plugin(entry, Reader)  # type: ignore[type-abstract]

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgebrain.errors import BadRecipe
 from edgebrain.model.spec import Spec
-from edgebrain.plugins import load_plugin, plugins
+from edgebrain.plugins import find_plugins, load_plugin
 from edgebrain.settings import near_spellings
 
 FAMILIES: dict[str, str] = {"unet": "edgebrain.model.families.unet:UNetSpec"}
@@ -50,5 +50,5 @@ def spec_from_json(entry: Mapping[str, Any]) -> Spec:
 
 @cache
 def _added() -> dict[str, type[Spec]]:
-    classes = {name: load_plugin(entry, type) for name, entry in plugins("edgebrain.networks").items()}
+    classes = {name: load_plugin(entry, type) for name, entry in find_plugins("edgebrain.networks").items()}
     return {name: one for name, one in classes.items() if name not in FAMILIES}
