@@ -2,7 +2,7 @@
 
 A format is a kind of model file; an engine is an interpreter that computes one. Modules are named, not imported: this
 file loads no library and travels to devices with the runtime. Installed packages add rows through the entry points
-`edgebrain.formats` and `edgebrain.engines`; see docs/extending.md.
+`edgebrain.formats` and `edgebrain.engines`; see docs/how-to/extending.md.
 """
 
 from __future__ import annotations

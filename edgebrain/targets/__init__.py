@@ -1,7 +1,7 @@
 """Targets, that is where workers can be started: this machine's devices, hosts by a target file, hosts as `user@host`.
 
 A target is one module with a `TargetKind`, and one line in TARGETS; installed packages add theirs through the entry
-point `edgebrain.targets`, see docs/extending.md.
+point `edgebrain.targets`, see docs/how-to/extending.md.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def format_module(name: str) -> FormatModule:
     """
     row = find_format(name)
     if row is None or not row.exporter:
-        raise BadRecipe(f"format {name!r} is not exported", "see compress.formats in docs/extending.md")
+        raise BadRecipe(f"format {name!r} is not exported", "see compress.formats in docs/how-to/extending.md")
     return cast(FormatModule, import_module(row.exporter))
 
 

@@ -1,7 +1,7 @@
 """The table of network families: name in recipes -> class of its specs, one module a family.
 
 Installed packages add families through the entry points `edgebrain.networks`, which name such a class; see
-docs/extending.md.
+docs/how-to/extending.md.
 """
 
 from __future__ import annotations
