@@ -65,7 +65,8 @@ def load_plugin(entry: EntryPoint, expected_type: type[T]) -> T:
         ) from problem
     if not isinstance(loaded, expected_type):
         raise BrokenPlugin(
-            """The name of the package. An entry point that was built by hand has none; then the name of its module."""
+            f"{_package(entry)}: {entry.value} ({entry.group}) is {type(loaded).__name__}, "
+            f"not {expected_type.__name__}",
             f"declare an object of type {expected_type.__name__}, see docs/how-to/extending.md",
         )
     return loaded

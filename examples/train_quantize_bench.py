@@ -23,8 +23,8 @@ def main() -> None:
 
     report = edgebrain.bench(trained.run, threads=1, queries=options.queries, progress=show)
     print()
-    for row in report["results"]:
-        print(f"{row['bundle']:<28} p50 {row['latency_ms']['p50']:8.2f} ms   Dice {row['dice']}")
+    for row in report.results:
+        print(f"{row.bundle:<28} p50 {row.latency_ms.p50:8.2f} ms   Dice {row.dice}")
 
 
 def show(what: str, done: int, total: int) -> None:

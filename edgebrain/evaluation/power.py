@@ -15,7 +15,7 @@ import numpy as np
 from edgebrain.evaluation.paired_proportions import Discordant, count_discordant, discordant_interval
 
 POWER = 0.8
-# A larger number only means that the drop lies on the margin as far as anybody can measure.
+# A larger number only means that the drop cannot be told from the margin by any measurement.
 MOST_GROUPS = 1_000_000
 
 

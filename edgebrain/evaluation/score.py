@@ -1,4 +1,4 @@
-"""A session over slices: one score per slice. What a session and a slice are is said here, not imported."""
+"""A session over slices: one score per slice. Sessions and slices are protocols here, so that nothing is imported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Truth(Protocol):
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(H, W) bool, or None where nobody drew one."""
+        """(H, W) bool, or None where there is none."""
 
     @property
     def label(self) -> str:
@@ -92,7 +92,7 @@ def score_session(
 
 
 def score_answer(truth: Truth, answer: Prediction, classes: Sequence[str]) -> ImageScore:
-    """Judge the answer for one slice: the one place where an answer and what is known of a slice meet.
+    """Score the answer for one slice.
 
     Args:
         truth: What is known of the slice.

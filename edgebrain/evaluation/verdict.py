@@ -25,7 +25,7 @@ from edgebrain.evaluation.strata import PairedScore, pair_up, strata, worst_grou
 from edgebrain.settings import Meta
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
-# With fewer groups an interval would hang on the shape of a distribution that nobody can see in so few values.
+# With fewer groups an interval depends on the shape of a distribution that so few values do not show.
 FEWEST_GROUPS = 10
 
 
@@ -185,7 +185,7 @@ def judge_bundle(
 
 
 def worst_of(outcomes: Iterable[str | None]) -> str:
-    """The worst outcome: FAIL, else INCONCLUSIVE, else PASS; INCONCLUSIVE where nothing was judged.
+    """The worst outcome: FAIL, else INCONCLUSIVE, else PASS; INCONCLUSIVE without any.
 
     Example:
         >>> worst_of(["PASS", None, "FAIL"]), worst_of([None])

@@ -262,6 +262,15 @@ def test_a_plain_folder_of_pictures_is_searched_for_copies(tmp_path: Path) -> No
     assert any("no classes" in note for note in audited.notes)
 
 
+def test_of_a_set_without_any_mask_no_mask_is_missing_and_of_one_with_some_the_others_are(folder: Folder) -> None:
+    names = [folder.put(phantom_head(n)) for n in range(4)]
+    for name in names:
+        folder.mask(name).rename(folder.root / f"{name}.kept")
+    assert found(audit(folder.root), "mask-missing") is None
+    (folder.root / f"{names[3]}.kept").rename(folder.root / "segmentation_task" / "train" / "masks" / names[3])
+    assert items(audit(folder.root), "mask-missing") == [(name,) for name in names[:3]]
+
+
 def test_a_plain_folder_tells_sides_classes_and_masks_by_its_names(tmp_path: Path) -> None:
     root = tmp_path / "kaggle"
     write(root / "Training" / "yes" / "images" / "a.png", phantom_head(0))

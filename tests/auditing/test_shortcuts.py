@@ -93,3 +93,13 @@ def test_slices_without_class_are_left_out() -> None:
     nameless = [replace(fact, record=replace(fact.record, label="")) for fact in facts(100)]
     told = by_fact(shortcuts([*drawn, *nameless], own_groups(500)))
     assert told["size"].accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "standard_error", "expected"),
+    [(0.54, 0.001, False), (0.56, 0.001, True), (0.56, 0.03, False), (0.60, 0.03, True)],
+)
+def test_a_shortcut_is_five_points_and_three_standard_errors_above_guessing(
+    accuracy: float, standard_error: float, expected: bool
+) -> None:
+    assert Shortcut("size", accuracy, 0.5, standard_error, None, None).is_shortcut == expected

@@ -72,3 +72,8 @@ def test_pictures_that_are_all_called_seg_are_pictures() -> None:
 def test_texts_beside_masks_are_no_masks() -> None:
     assert looks_like_mask(ROOT, ROOT / "masks/1.npy") and looks_like_mask(ROOT, ROOT / "1_mask.bmp")
     assert not looks_like_mask(ROOT, ROOT / "masks/readme.txt") and not looks_like_mask(ROOT, ROOT / "images/1.bmp")
+
+
+def test_of_pictures_with_one_name_the_mask_belongs_to_the_nearest() -> None:
+    masks, lone = paired("a/17.png", "a/b/17.png", "a/b/masks/17.png")
+    assert masks == {"a/17.png": [], "a/b/17.png": ["a/b/masks/17.png"]} and not lone

@@ -109,14 +109,14 @@ def test_a_package_that_brings_no_usable_reader_is_named(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = EntryPoint(name, value, registry.GROUP)
-    monkeypatch.setattr(registry, "plugins", lambda group: {name: entry})
+    monkeypatch.setattr(registry, "find_plugins", lambda group: {name: entry})
     with pytest.raises(BrokenPlugin, match=words):
         known_layouts()
 
 
 def test_the_layouts_of_installed_readers_are_among_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("mine", "edgebrain.data.readers.phantom", registry.GROUP)
-    monkeypatch.setattr(registry, "plugins", lambda group: {"mine": entry})
+    monkeypatch.setattr(registry, "find_plugins", lambda group: {"mine": entry})
     assert reader_names() == [*registry.READERS, "mine"]
     assert "mine: phantom.json" in known_layouts()
 
@@ -137,7 +137,9 @@ def test_what_a_reader_promises_is_checked(
     rows: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(TOY))
-    monkeypatch.setattr(registry, "plugins", lambda group: {"toy": EntryPoint("toy", "toy_reader", registry.GROUP)})
+    monkeypatch.setattr(
+        registry, "find_plugins", lambda group: {"toy": EntryPoint("toy", "toy_reader", registry.GROUP)}
+    )
     (tmp_path / "slices.csv").write_text("\n".join(["picture,mask,class,plane,patient,side", *rows]) + "\n")
     with pytest.raises(BadData, match=words):
         open_dataset(tmp_path)

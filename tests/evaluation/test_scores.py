@@ -138,3 +138,11 @@ def test_unknown_classes_are_refused() -> None:
         score_image("a", "g", "glioma", "axial", CLASSES, LESION, LESION, [0.2, 0.3, 0.5])
     with pytest.raises(BadData):
         score_image("a", "g", "glioma", "axial", CLASSES, LESION, LESION[:4], [0.1, 0.2, 0.3, 0.4])
+
+
+def test_a_tumour_that_is_marked_in_another_place_is_missed() -> None:
+    beside = np.roll(LESION, 4, axis=0)
+    assert score(mask=beside).is_marked and score(mask=beside).is_missed
+    assert not score(mask=LESION | beside).is_missed
+    undrawn = score_image("a.png", "g", "glioma", "axial", CLASSES, beside, None, [0.7, 0.1, 0.1, 0.1])
+    assert not undrawn.is_missed

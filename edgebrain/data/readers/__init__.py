@@ -23,7 +23,7 @@ __all__ = ["Reader", "lone_masks", "open_dataset", "scan", "strays"]
 
 
 def open_dataset(path: Path, groups_csv: Path | None = None) -> Dataset:
-    """Open a data set that can be trained on and judged with.
+    """Open a data set that a network can be trained and scored on.
 
     Groups come from `groups_csv`, else from the folder's own `groups.csv`, else from the layout. Where none of them
     gives any, they stay empty, and whoever needs them computes them from the images (`groups.groups_from_images`).

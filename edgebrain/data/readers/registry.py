@@ -43,7 +43,7 @@ class Reader(Protocol):
         Returns:
             The slices in any order, with unique names. `label` is one of `edgebrain.bundle.CLASSES` and `plane` one of
             `edgebrain.data.sample.PLANES`; `folder` (the side: train, val, test) and `group` (the patient) are empty
-            where the layout does not tell them.
+            where the layout does not give them.
 
         Raises:
             BadData: What describes the layout, such as a table, is missing or damaged.
