@@ -101,7 +101,9 @@ class Check:
 def check_bundle(bundle: Bundle, compiler: float | None = None) -> Check:
     """Judge a bundle's operators for a compiler version, the latest where none is named.
 
-    Raises BadBundle: no TFLite bundle, or a damaged one. MissingExtra: the reader of TFLite files is not installed.
+    Raises:
+        BadBundle: No TFLite bundle, or a damaged one.
+        MissingExtra: The reader of TFLite files is not installed.
     """
     if bundle.format != "tflite" or "model.tflite" not in bundle.contents:
         raise BadBundle(

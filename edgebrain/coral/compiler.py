@@ -81,7 +81,8 @@ def installed() -> bool:
 def compile_bundle(bundle: Bundle, out: Path, force: bool = False) -> tuple[Bundle, CompilerLog]:
     """Compile a TFLite bundle and write the result as a bundle of format edgetpu, whose parent it is.
 
-    Raises CompilerFailed: the compiler is not installed, refuses the model, or takes too long. CannotWrite.
+    Raises:
+        CompilerFailed: The compiler is not installed, refuses the model, or takes too long. CannotWrite.
     """
     program = shutil.which(PROGRAM)
     if program is None:

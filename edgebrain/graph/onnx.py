@@ -53,8 +53,11 @@ class _Graph:
 def operators(content: bytes) -> list[Operator]:
     """Every operator of a model, in the order of computation.
 
-    Args: content: the whole file; weights inside, shapes fixed.
-    Raises BadBundle: not an ONNX model, one with impossible shapes, or one whose shapes are not fixed.
+    Args:
+        content: The whole file; weights inside, shapes fixed.
+
+    Raises:
+        BadBundle: Not an ONNX model, one with impossible shapes, or one whose shapes are not fixed.
     """
     try:
         model = onnx.load_model_from_string(content)

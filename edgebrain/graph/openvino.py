@@ -33,8 +33,12 @@ LEVELS = 256
 def operators(xml: bytes, weights: bytes) -> list[Operator]:
     """Every operator of a model except constants and its border, in the order of computation.
 
-    Args: xml, weights: the whole model.xml and model.bin.
-    Raises BadBundle: not an IR that this OpenVINO reads.
+    Args:
+        xml: The whole model.xml and model.bin.
+        weights: The whole model.xml and model.bin.
+
+    Raises:
+        BadBundle: Not an IR that this OpenVINO reads.
     """
     return [operator(node) for node in nodes(read(xml, weights))]
 

@@ -33,8 +33,11 @@ TYPES: dict[int, str] = {code: name.lower() for name, code in vars(schema.Tensor
 def operators(content: bytes) -> list[Operator]:
     """Every operator of a model, in the order of computation; each with its version, which decides what a device maps.
 
-    Args: content: the whole file.
-    Raises BadBundle: not a TFLite model, or one that is damaged.
+    Args:
+        content: The whole file.
+
+    Raises:
+        BadBundle: Not a TFLite model, or one that is damaged.
     """
     if content[4:8] != IDENTIFIER:
         raise BadBundle("the file is not a TFLite model (no TFL3 mark)", "export the model again")

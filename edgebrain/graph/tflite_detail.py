@@ -40,7 +40,11 @@ class Detail:
 def details(content: bytes) -> list[Detail]:
     """The operators of a model in the order of computation, each with its details.
 
-    Args: content: the whole file. Raises BadBundle: not a TFLite model, or one that is damaged.
+    Args:
+        content: The whole file.
+
+    Raises:
+        BadBundle: Not a TFLite model, or one that is damaged.
     """
     found = operators(content)
     try:

@@ -58,11 +58,15 @@ Broken = Mapping[str, tuple[str, str]]
 def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress = no_progress) -> dict[str, Any]:
     """Facts for `edgebrain doctor`.
 
-    Args: targets: names of the targets that can be started here. lacking: name -> what is missing, for the others.
-    progress: called with libraries tried and libraries in all.
-    Returns: environment; extras, each with installed (and working), missing and broken modules, what it adds and the
-    pip line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
-    targets, name -> the formats that can run there; lacking.
+    Args:
+        targets: Names of the targets that can be started here.
+        lacking: Name -> what is missing, for the others.
+        progress: Called with libraries tried and libraries in all.
+
+    Returns:
+        Environment; extras, each with installed (and working), missing and broken modules, what it adds and the pip
+        line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
+        targets, name -> the formats that can run there; lacking.
     """
     known = all_engines()
     # An engine of another device, such as the Edge TPU, cannot be tried without it; its library can.

@@ -96,8 +96,9 @@ class Header:
 def read_header(data: bytes, name: str) -> Header:
     """The header of a picture that is there to its last byte.
 
-    Raises IncompleteImage: empty, cut short, or with a header that makes no sense. BadImage: of another type, which is
-    named.
+    Raises:
+        IncompleteImage: Empty, cut short, or with a header that makes no sense.
+        BadImage: Of another type, which is named.
     """
     if not data:
         raise IncompleteImage(f"{name}: is empty (0 bytes)", AGAIN)

@@ -79,7 +79,11 @@ class Verdict:
 def record(session: Session, slices: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of `reference/`, for these pictures (name -> file) answered by this session.
 
-    Returns: path below `reference/` -> content. Raises as `Session.predict_file`.
+    Returns:
+        Path below `reference/` -> content.
+
+    Raises:
+        EdgebrainError: As `Session.predict_file`.
     """
     contents, expected = {}, []
     for name, data in slices.items():
@@ -102,8 +106,9 @@ def record(session: Session, slices: Mapping[str, bytes]) -> dict[str, bytes]:
 def self_test(folder: Path) -> Verdict:
     """Answer the slices of an unpacked or installed kit again, and hold each step against what is expected.
 
-    Raises BadKit: a part is missing, changed, or does not belong to the rest. BadBundle, MissingExtra: as
-    `open_session`.
+    Raises:
+        BadKit: A part is missing, changed, or does not belong to the rest.
+        BadBundle, MissingExtra: As `open_session`.
     """
     expected = read_json(folder / "reference" / "expected.json", BadKit, AGAIN)
     if not isinstance(expected, dict) or expected.get("schema") != SCHEMA:
@@ -161,7 +166,11 @@ def _first_difference(session: Session, reference: Path, entry: Mapping[str, Any
 
 
 def _expected(reference: Path, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of all steps as they were when the kit was made. Raises BadKit: they were changed."""
+    """The arrays of all steps as they were when the kit was made.
+
+    Raises:
+        BadKit: They were changed.
+    """
     path = reference / "steps" / f"{entry['name']}.z"
     try:
         content = zlib.decompress(_read(path))

@@ -17,13 +17,17 @@ from edgebrain.runtime.opencv import cv2
 OVERSHOOT = 0.25
 
 
-def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def downsample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """A slice at the network's size, without aliasing.
 
     First to the nearest whole multiple of the target (fixed-point bilinear), then a whole-number block mean,
     rounded half up. A slice below the target's size is only enlarged.
 
-    Args: image: (H, W) uint8. Returns: (height, width) uint8.
+    Args:
+        image: (H, W) uint8.
+
+    Returns:
+        (height, width) uint8.
     """
     rows, columns = (max(1, round(side / target)) for side, target in zip(image.shape, (height, width), strict=True))
     return _block_mean(resize_exact(image, height * rows, width * columns), rows, columns)
@@ -32,7 +36,11 @@ def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def resize_exact(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bilinear resize in fixed point, the same bytes on every processor.
 
-    Args: image: (H, W) uint8. Returns: (height, width) uint8.
+    Args:
+        image: (H, W) uint8.
+
+    Returns:
+        (height, width) uint8.
     """
     if image.shape == (height, width):
         return image
@@ -43,8 +51,12 @@ def resize_exact(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
     """The input tensor of a slice at the network's size.
 
-    Args: image: (height, width) uint8. Returns: shape and dtype of `port`; a pixel v is stored as
-    round(v / 255 / scale) + zero_point for integer ports and as v / 255 for float ports.
+    Args:
+        image: (height, width) uint8.
+
+    Returns:
+        Shape and dtype of `port`; a pixel v is stored as round(v / 255 / scale) + zero_point for integer ports and as v
+        / 255 for float ports.
     """
     tensor: np.ndarray = _input_table(port)[image]
     return tensor.reshape(port.shape)
@@ -53,8 +65,14 @@ def to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
 def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
     """A stored output as probability in uint8: 0 is 0.0, 255 is 1.0, rounded half up.
 
-    Args: raw: any shape, dtype of `port`. Returns: same shape, uint8.
-    Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
+    Args:
+        raw: Any shape, dtype of `port`.
+
+    Returns:
+        Same shape, uint8.
+
+    Raises:
+        BadBundle: The output holds NaN or infinity, or numbers that are no probabilities.
     """
     real = dequantize(raw, port)
     _refuse_scores(real, port, "sigmoid")
@@ -65,9 +83,14 @@ def to_probability(raw: np.ndarray, port: Port) -> np.ndarray:
 def to_class_probabilities(raw: np.ndarray, port: Port) -> np.ndarray:
     """The stored class output as probabilities.
 
-    Args: raw: (1, classes), dtype of `port`; scores where its activation is softmax, which is then computed here.
-    Returns: (classes,) float64, whose sum is 1 but for rounding.
-    Raises BadBundle: the output holds NaN or infinity, or numbers that are no probabilities.
+    Args:
+        raw: (1, classes), dtype of `port`; scores where its activation is softmax, which is then computed here.
+
+    Returns:
+        (classes,) float64, whose sum is 1 but for rounding.
+
+    Raises:
+        BadBundle: The output holds NaN or infinity, or numbers that are no probabilities.
     """
     real = dequantize(raw, port).ravel()
     if port.activation == SOFTMAX:
@@ -77,8 +100,14 @@ def to_class_probabilities(raw: np.ndarray, port: Port) -> np.ndarray:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities of scores. Args: scores: (classes,) float64. Returns: the same shape, to six places: what exp
-    gives behind the fifteenth is another thing on another processor."""
+    """Probabilities of scores.
+
+    Args:
+        scores: (classes,) float64.
+
+    Returns:
+        The same shape, to six places: what exp gives behind the fifteenth is another thing on another processor.
+    """
     powers = np.exp(scores - scores.max())
     rounded: np.ndarray = np.round(powers / powers.sum(), 6)
     return rounded
@@ -87,8 +116,14 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 def dequantize(raw: np.ndarray, port: Port) -> np.ndarray:
     """A stored output as real numbers.
 
-    Args: raw: any shape, dtype of `port`. Returns: same shape, float64.
-    Raises BadBundle: the output holds NaN or infinity.
+    Args:
+        raw: Any shape, dtype of `port`.
+
+    Returns:
+        Same shape, float64.
+
+    Raises:
+        BadBundle: The output holds NaN or infinity.
     """
     real = (raw.astype(np.float64) - port.zero_point) * port.scale
     if not np.isfinite(real).all():
@@ -120,7 +155,11 @@ def _refuse_scores(real: np.ndarray, port: Port, lost: str, off: bool = False) -
 def quantize(real: np.ndarray, port: Port) -> np.ndarray:
     """Real numbers as a port stores them: the reverse of `dequantize`, rounded half up.
 
-    Args: real: any shape, float64. Returns: same shape, dtype of `port`; integers are cut off at their range.
+    Args:
+        real: Any shape, float64.
+
+    Returns:
+        Same shape, dtype of `port`; integers are cut off at their range.
     """
     dtype = np.dtype(port.dtype)
     if dtype.kind == "f":
@@ -130,10 +169,15 @@ def quantize(real: np.ndarray, port: Port) -> np.ndarray:
     return stored.clip(limits.min, limits.max).astype(dtype)
 
 
-def cut(probability: np.ndarray, threshold: float) -> np.ndarray:
+def threshold_mask(probability: np.ndarray, threshold: float) -> np.ndarray:
     """Lesion where the uint8 probability reaches the threshold.
 
-    Args: probability: (H, W) uint8. threshold: in (0, 1); 0.5 cuts at 128. Returns: (H, W) bool.
+    Args:
+        probability: (H, W) uint8.
+        threshold: In (0, 1); 0.5 cuts at 128.
+
+    Returns:
+        (H, W) bool.
     """
     return probability >= int(np.ceil(threshold * 255.0))
 

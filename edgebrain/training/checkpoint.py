@@ -29,7 +29,11 @@ def save_checkpoint(path: Path, model: Any, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, model: Any) -> dict[str, Any]:
-    """Fill model and optimizer, return the state. Raises BadRun: unreadable, or of another network."""
+    """Fill model and optimizer, return the state.
+
+    Raises:
+        BadRun: Unreadable, or of another network.
+    """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
             arrays = [content[f"v{place}"] for place in range(len(content.files) - 1)]

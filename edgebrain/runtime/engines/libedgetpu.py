@@ -121,9 +121,12 @@ def loaded_from(name: str) -> str:
 def try_out(model: bytes = b"", patience_s: float | None = None) -> str:
     """Use the driver in a child process: open the device and, with a compiled model, answer once.
 
-    Returns: what libedgetpu says of its version; empty where it says nothing.
-    Raises EdgebrainError: it is not there, is no delegate, finds no device, cannot run the model, kills the process
-    that uses it, or does not answer within `patience_s` (else PATIENCE_S) seconds.
+    Returns:
+        What libedgetpu says of its version; empty where it says nothing.
+
+    Raises:
+        EdgebrainError: It is not there, is no delegate, finds no device, cannot run the model, kills the process that
+            uses it, or does not answer within `patience_s` (else PATIENCE_S) seconds.
     """
     name, limit = library(), PATIENCE_S if patience_s is None else patience_s
     # By path and with -P: this folder has modules that are called as the libraries that they load.

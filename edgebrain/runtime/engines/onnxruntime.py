@@ -67,8 +67,11 @@ class ONNXEngine:
 def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
     """Load a bundle's ONNX file, changed for as many slices a call as the bundle's input has.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that is not
-    here, an operator that ran elsewhere, or a model that cannot be changed so. MissingExtra: `onnx`, which changes it.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: An unknown device, one that is not here, an operator that ran elsewhere, or a model that cannot
+            be changed so.
+        MissingExtra: `onnx`, which changes it.
     """
     known_device("onnxruntime", device, PROVIDERS)
     if "model.onnx" not in bundle.contents:

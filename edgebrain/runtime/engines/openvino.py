@@ -65,8 +65,10 @@ class OpenVINOEngine:
 def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     """Load a bundle's IR, shaped for as many slices a call as the bundle's input has.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that
-    is not here, a model that executes elsewhere, or one that cannot be shaped so.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: An unknown device, one that is not here, a model that executes elsewhere, or one that cannot be
+            shaped so.
     """
     known_device("openvino", device, DEVICES)
     core, wanted = openvino.Core(), DEVICES[device]

@@ -17,8 +17,14 @@ def check_input(bundle: Bundle, found: Port) -> None:
 def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
     """The file's output for each role, found by the tensor name in the manifest, never by order.
 
-    Args: found: tensor name -> port as the file has it. Returns: role -> that port.
-    Raises BadBundle: a name is missing, the roles are swapped, or shape, dtype, scale or zero point differ.
+    Args:
+        found: Tensor name -> port as the file has it.
+
+    Returns:
+        Role -> that port.
+
+    Raises:
+        BadBundle: A name is missing, the roles are swapped, or shape, dtype, scale or zero point differ.
     """
     _refuse_swapped(bundle, found)
     ports = {}
