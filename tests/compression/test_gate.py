@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from edgebrain.bundle import CLASSES
-from edgebrain.compression.gate import Answers, answer, judge, pass_or_refuse
+from edgebrain.compression.gate import Answers, admit, answer, judge, pass_or_refuse
 from edgebrain.data.sample import Sample
 from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.evaluation.scores import score_image
+from edgebrain.runtime.engines import Engine
 from edgebrain.runtime.session import open_session
 from tests.runtime.tiny import tiny_bundle
 
@@ -83,22 +87,45 @@ def test_classes_that_disagree_with_the_parent_are_named_with_the_share() -> Non
         pass_or_refuse("child", judge(PARENT, answers(true_masks(), labels), 0.05, 0.85), COUNT)
 
 
-def test_answers_come_from_a_real_session(tmp_path: object) -> None:
-    session = open_session(tiny_bundle(tmp_path / "tiny"))  # type: ignore[operator]
+def random_samples() -> list[Sample]:
     rng = np.random.default_rng(0)
-    samples = [
+    return [
         Sample(str(i), rng.integers(0, 256, (20, 24), dtype=np.uint8), np.zeros((20, 24), bool), "glioma", "g", "axial")
         for i in range(3)
     ]
+
+
+def test_answers_come_from_a_real_session(tmp_path: Path) -> None:
+    session, samples = open_session(tiny_bundle(tmp_path / "tiny")), random_samples()
     said = answer(session, samples)
     assert said.probabilities.shape == (3, 4)
     assert [score.name for score in said.scores] == ["0", "1", "2"]
     np.testing.assert_array_equal(said.areas, [session.predict(sample.image).mask.mean() for sample in samples])
 
 
-def test_an_output_that_is_no_number_is_an_error(tmp_path: object) -> None:
-    from edgebrain.bundle import Port
-    from edgebrain.runtime.transform import to_probability
+def test_a_model_whose_outputs_are_no_numbers_is_refused_with_its_bundle_named(tmp_path: Path) -> None:
+    session = open_session(tiny_bundle(tmp_path / "tiny"))
+    parent = answer(session, random_samples())
+    session.engine = NotANumber(session.engine)
+    with pytest.raises(BadBundle, match="holds NaN or infinity"):
+        answer(session, random_samples())
+    with pytest.raises(
+        GateRefused, match=r"child: refused: .*tiny: the model's output .* holds NaN or infinity"
+    ) as caught:
+        admit("child", parent, session, random_samples(), 1.0, 0.0)
+    assert "train or export it again" in caught.value.hint
 
-    with pytest.raises(BadBundle, match="NaN"):
-        to_probability(np.array([np.nan], np.float32), Port("mask", (1,), "float32"))
+
+class NotANumber:
+    """An engine whose masks have one pixel that is no number."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        raw = self._engine.run(tensor)
+        raw["mask"][0, 3, 3, 0] = np.nan
+        return raw
+
+    def describe(self) -> dict[str, Any]:
+        return self._engine.describe()

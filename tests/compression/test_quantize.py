@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import numpy as np
 import pytest
 
 from edgebrain.bundle import CLASSES, Bundle, open_bundle
-from edgebrain.compression.calibration import Calibration
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
 from edgebrain.errors import BadRun, CannotWrite, GateRefused
+from edgebrain.formats import FORMATS as TABLE
 from edgebrain.model.families.unet import UNetSpec
 from edgebrain.recipe import CalibrationPart, FinetunePart, GatePart, QuantizeRecipe, replaced
 from edgebrain.runs import read_run
@@ -36,7 +37,7 @@ RECIPE = QuantizeRecipe(
     finetune=FinetunePart(epochs=1, learning_rate=1e-6, qat_epochs=1, qat_learning_rate=1e-6),
     gate=GatePart(slices=24, max_dice_drop=0.2, min_agreement=0.5, pruned_dice_drop=1.0, pruned_agreement=0.0),
 )
-FORMATS = ("tflite", "openvino", "onnx")
+FORMATS = [name for name, row in TABLE.items() if row.exporter]
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,48 @@ def test_each_format_has_an_int8_bundle_and_a_float_sibling(quantized: Quantized
     assert names == sorted(f"{fmt}-{kind}" for fmt in FORMATS for kind in ("float32", "int8"))
 
 
+def stop_nncf(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
+    import nncf
+
+    real = nncf.quantize
+    monkeypatch.setattr(nncf, "quantize", lambda *args, **options: real(*args, **{**options, "subset_size": images}))
+
+
+def stop_tensorflow(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    real = Calibrator._feed_tensors
+
+    def feed(self: Any, dataset: Any, resize_input: bool) -> None:
+        real(self, lambda: islice(dataset(), images), resize_input)
+
+    monkeypatch.setattr(Calibrator, "_feed_tensors", feed)
+
+
+def stop_onnxruntime(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
+    from onnxruntime.quantization.calibrate import CalibrationDataReader, MinMaxCalibrater
+
+    real = MinMaxCalibrater.collect_data
+
+    class First(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self, reader: Any) -> None:
+            self._inputs = (reader.get_next() for _ in range(images))
+
+        def get_next(self) -> Any:
+            return next(self._inputs, None)
+
+    monkeypatch.setattr(MinMaxCalibrater, "collect_data", lambda self, reader: real(self, First(reader)))
+
+
+STOPPED = {"openvino": stop_nncf, "tflite": stop_tensorflow, "onnx": stop_onnxruntime}
+
+
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_an_observer_that_stops_early_is_found_out_in_every_format(
     computed: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str
 ) -> None:
-    if fmt == "openvino":
-        import nncf
-
-        real = nncf.quantize
-        monkeypatch.setattr(nncf, "quantize", lambda *args, **options: real(*args, **{**options, "subset_size": 5}))
-    else:
-        monkeypatch.setattr(Calibration, "tensors", lambda self: map(self.tensor, range(5)))
+    """Stopped in the library itself: what counts is what it asked for, not what was handed to it."""
+    STOPPED[fmt](monkeypatch, 5)
     recipe = replace(RECIPE, compress=replace(RECIPE.compress, formats=(fmt,)))
     outcomes = {outcome.name: outcome for outcome in compress(computed, recipe, tmp_path / "out")}
     assert "the observers saw 5 of 24 calibration images" in str(outcomes[f"{fmt}-int8"].error)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgebrain.cli import main
-from edgebrain.compression.calibration import Calibration, check_calibration, choose_calibration, refuse_unread
+from edgebrain.compression.calibration import Calibration, check_calibration, choose_calibration
+from edgebrain.compression.formats import Exported, written_operators
 from edgebrain.data.pack import Pack, open_pack
 from edgebrain.data.readers import open_dataset
 from edgebrain.data.split import Split
@@ -19,6 +22,7 @@ from edgebrain.files import sha256_bytes
 from edgebrain.recipe import CalibrationPart
 from tests.networks import FinishedRun
 from tests.planted.conftest import Shelf, lines
+from tests.runtime.tiny import tiny_bundle
 
 PART = CalibrationPart(slices=24)
 Plant = Callable[[Pack, Split], Calibration]
@@ -130,19 +134,47 @@ def test_what_edgebrain_draws_itself_passes(slices: int, pack: Pack, split: Spli
     check_calibration(choose_calibration(pack, split, CalibrationPart(slices=slices)), pack, split)
 
 
-def test_observers_that_looked_at_a_part_are_refused(pack: Pack, split: Split) -> None:
+class LazyExporter:
+    """A converter whose observers read a part of the images, and which writes an int8 file all the same."""
+
+    def __init__(self, read: int) -> None:
+        self._read = read
+
+    def export(self, saved: Path, side: int, precision: str, calibration: Calibration) -> Exported:
+        deque(islice(calibration.tensors(), self._read), maxlen=0)
+        bundle = tiny_bundle(saved.parent / "any", "tflite", "int8")
+        ports = {role: bundle.output(role) for role in ("mask", "class")}
+        return Exported(bundle.contents, bundle.input, ports, written_operators("tflite", bundle.contents))
+
+
+@pytest.mark.parametrize("read", [0, 5, 23])
+def test_the_command_refuses_a_file_whose_observers_read_a_part_of_the_images(
+    read: int,
+    computed: FinishedRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from edgebrain.compression import quantize
+
+    monkeypatch.setattr(quantize, "format_module", lambda name: LazyExporter(read))
+    monkeypatch.setattr(quantize, "save_model", lambda model, side, folder: None)
+    recipe = tmp_path / "tflite.toml"
+    recipe.write_text('[compress]\nformats = ["tflite"]\n[calibration]\nslices = 24\n[gate]\nslices = 4\n')
+    # The float sibling is there already, so that only the int8 file is exported.
+    tiny_bundle(tmp_path / "out" / "tflite-float32")
+    with pytest.raises(SystemExit) as ended:
+        main(["quantize", str(computed.run), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and f"the observers saw {read} of 24 calibration images" in said
+    assert not (tmp_path / "out" / "tflite-int8").exists()
+
+
+def test_an_image_that_is_read_twice_counts_once(pack: Pack, split: Split) -> None:
     chosen = choose_calibration(pack, split, PART)
-    with pytest.raises(BadData, match="the observers saw 0 of 24 calibration images"):
-        refuse_unread(chosen)
-    tensors = chosen.tensors()
-    for _ in range(5):
-        next(tensors)
-    with pytest.raises(BadData, match="the observers saw 5 of 24 calibration images"):
-        refuse_unread(chosen)
-    list(tensors)
-    refuse_unread(chosen)
-    list(chosen.tensors())
-    assert chosen.seen == 24, "an image that is read twice counts once"
+    deque(islice(chosen.tensors(), 5), maxlen=0)
+    deque(islice(chosen.tensors(), 7), maxlen=0)
+    assert chosen.seen == 7 and chosen.unread().seen == 0
 
 
 def said_by(command: str, bundle: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgebrain.cli import main
+from edgebrain.compression.diagnosis import REPAIRS, Repair, repaired
 from edgebrain.compression.formats import Exported
-from edgebrain.compression.gate import Answers, admit, answer, diagnose
+from edgebrain.compression.gate import Answers, admit, answer, diagnose, judge
 from edgebrain.errors import BadBundle, GateRefused
 from edgebrain.graph import tflite as graph
 from edgebrain.runtime.session import open_session
@@ -74,15 +75,23 @@ NAMED = {
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_mistake_that_can_be_undone_is_named_with_its_way_out(name: str, tmp_path: Path, sound: Answers) -> None:
-    edits, changes, mistake, advice = NAMED[name]
+def test_a_mistake_that_can_be_undone_is_named_and_no_other_one(name: str, tmp_path: Path, sound: Answers) -> None:
+    edits, changes, _, advice = NAMED[name]
     said = refused(tmp_path, sound, *edits, **changes)
-    assert mistake in said.message and "so read, it answers as its parent does" in said.message
+    named = [one for one, (*_, mistake, _) in NAMED.items() if mistake in said.message]
+    assert named == [name] and "so read, it answers as its parent does" in said.message
     assert advice in said.hint and "nothing was written" in said.hint
 
 
-def test_each_has_a_message_of_its_own(tmp_path: Path, sound: Answers) -> None:
-    assert len({mistake for *_, mistake, _ in NAMED.values()}) == len(NAMED)
+@pytest.mark.parametrize("repair", REPAIRS, ids=lambda one: one.mistake)
+def test_no_repair_is_named_for_a_sound_model(repair: Repair, tmp_path: Path, sound: Answers) -> None:
+    """A repair that changed nothing would bring every model back; each of the table takes a sound one away."""
+    session = open_session(parent(tmp_path / "parent"))
+    try:
+        broken = answer(repaired(session, repair), SLICES)
+    except BadBundle:
+        return  # So read, its numbers are no probabilities.
+    assert judge(sound, broken, *LIMITS).reasons
 
 
 COLLAPSED = {
