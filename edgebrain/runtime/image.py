@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from edgebrain.errors import BadImage, IncompleteImage
-from edgebrain.runtime.header import AGAIN, Header, has_whole_deflate, read_header, upright_tiff
+from edgebrain.runtime.header import AGAIN, Header, read_header
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.properties import BITS, COMPRESSION, NO_ALPHA, TIFF, check_properties
 from edgebrain.runtime.quiet import heard_on_stderr
+from edgebrain.runtime.tiff_tags import has_whole_deflate, upright_tiff
 
 MOST_BYTES = 256 << 20
 MOST_PIXELS = 64 << 20
