@@ -15,8 +15,8 @@ plug-ins, then `verify()`). 20 of 221 tests failed, 4 of them for wording or the
 - The ends of deflated TIFF strips and the orientation of TIFF must be read here anyway: OpenCV decodes the pixels.
 
 It would bring a wheel of 6.5 MB (21 MB installed) and 18 C libraries, WebP, AVIF and FreeType among them, to each
-device, and add 18 ms to the import. Its `open` reads 344 bytes of a JPEG of 113 KiB in 0.04 ms; this one walks all of it in
-0.15 ms, and that walk is how it knows that the file is whole.
+device, and add 18 ms to the import. Its `open` reads 344 bytes of a JPEG of 113 KiB in 0.04 ms; this one walks all of
+it in 0.15 ms, and that walk is how it knows that the file is whole.
 """
 
 from __future__ import annotations
