@@ -18,6 +18,7 @@ from edgebrain.benchmarking.report import read_report
 from edgebrain.bundle import open_bundle
 from edgebrain.errors import BrokenPlugin
 from edgebrain.files import read_json
+from edgebrain.model import families
 from tests.networks import FinishedRun
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
@@ -86,21 +87,33 @@ def test_doctor_tries_installed_engines_and_lists_installed_formats(site: Path, 
 
 @pytest.mark.slow
 def test_an_installed_format_is_quantized_to_and_measured(computed: FinishedRun, site: Path, tmp_path: Path) -> None:
-    (tmp_path / "toy.toml").write_text(f'[compress]\nformats = ["toyz"]\n{GATE}')
-    main_ok(site, tmp_path, "quantize", computed.run, "--recipe", "toy.toml", "--out", "bundles")
+    (tmp_path / "toy.toml").write_text(GATE)
+    words = ("quantize", computed.run, "--recipe", "toy.toml", "--format", "toyz")
+    main_ok(site, tmp_path, *words, "--out", "bundles")
     assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == ["toyz-float32", "toyz-int8"]
     manifest = read_json(tmp_path / "bundles" / "toyz-int8" / "manifest.json", BrokenPlugin)
     # ONNX has no integer transposed convolution; the rest is counted as int8 in the written file.
     assert manifest["precision"] == "mixed" and 0.9 < manifest["int8_mac_share"] < 1.0
     assert manifest["lineage"]["calibration_seen"] == 24
-    words = ("--data", computed.phantoms, "--split", "all", "--queries", 20, "--max-images", 8, "--json", "report.json")
-    main_ok(site, tmp_path, "bench", "bundles/toyz-int8", "bundles/toyz-float32", *words)
+    measured = (
+        "--data",
+        computed.phantoms,
+        "--split",
+        "all",
+        "--queries",
+        20,
+        "--max-images",
+        8,
+        "--json",
+        "report.json",
+    )
+    main_ok(site, tmp_path, "bench", "bundles/toyz-int8", "bundles/toyz-float32", *measured)
     rows = {row.format: row for row in read_report(tmp_path / "report.json").results}
     assert rows["toyz"].runs["engine"] == "toyz" and rows["toyz"].queries == 20
-    mixed = edgebrain(
-        site, tmp_path, "quantize", computed.run, "--recipe", "toy.toml", "--keep-float", "mask", "--out", "mixed"
-    )
-    assert mixed.returncode == 0 and (tmp_path / "mixed" / "toyz-int8-mixed").is_dir(), mixed.stderr
+    main_ok(site, tmp_path, *words, "--keep-float", "mask", "--out", "mixed")
+    assert (tmp_path / "mixed" / "toyz-int8-mixed").is_dir()
+    unknown = edgebrain(None, tmp_path, *words, "--out", "none")
+    assert unknown.returncode == 1 and "compress.formats = 'toyz' is not known" in unknown.stderr
 
 
 @pytest.mark.slow
@@ -108,11 +121,11 @@ def test_an_installed_network_is_trained_quantized_and_asked(computed: FinishedR
     (tmp_path / "train.toml").write_text(
         '[model]\nfamily = "toy"\nwidth = 4\nside = 64\n[train]\nepochs = 2\nbatch = 8\nlearning_rate = 1e-2\n'
     )
-    (tmp_path / "int8.toml").write_text(f'[compress]\nformats = ["tflite"]\n{GATE}')
+    (tmp_path / "int8.toml").write_text(GATE)
     main_ok(site, tmp_path, "train", "train.toml", "--data", computed.phantoms, "--out", "run")
     manifest = read_json(tmp_path / "run" / "float" / "manifest.json", BrokenPlugin)
     assert manifest["model"] == {"architecture": "toy", "side": 64, "classes": 4, "width": 4}
-    main_ok(site, tmp_path, "quantize", "run", "--recipe", "int8.toml")
+    main_ok(site, tmp_path, "quantize", "run", "--recipe", "int8.toml", "--format", "tflite")
     bundle = open_bundle(tmp_path / "run" / "bundles" / "tflite-int8")
     assert bundle.manifest["int8_mac_share"] == 1.0 and bundle.manifest["macs"] == manifest["macs"]
     picture = next((computed.phantoms / "images").iterdir())
@@ -120,6 +133,8 @@ def test_an_installed_network_is_trained_quantized_and_asked(computed: FinishedR
     assert len(results(tmp_path / "out")) == 1
     pruned = edgebrain(site, tmp_path, "quantize", "run", "--prune", "0.5", "--out", "pruned")
     assert pruned.returncode == 1 and "toy networks cannot be pruned" in pruned.stderr
+    # What was exported needs the package no more.
+    assert edgebrain(None, tmp_path, "predict", picture, "--bundle", bundle.path, "--out", "alone").returncode == 0
     gone = edgebrain(None, tmp_path, "quantize", "run", "--recipe", "int8.toml", "--force")
     assert gone.returncode == 1 and "model.family = 'toy' is not known" in gone.stderr
 
@@ -140,6 +155,15 @@ def test_a_package_that_brings_no_usable_row_is_named(
     reset(monkeypatch)
     with pytest.raises(BrokenPlugin, match=words):
         formats.all_formats() if group == "formats" else formats.all_engines()
+
+
+@pytest.mark.parametrize("value", ["json:JSONDecoder", "edgebrain.model.families.unet:UNetSpec"])
+def test_a_package_that_brings_no_usable_network_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("mine", value, "edgebrain.networks")
+    monkeypatch.setattr(families, "find_plugins", lambda group: {"mine": entry})
+    monkeypatch.setattr(families, "_added", families._added.__wrapped__)
+    with pytest.raises(BrokenPlugin, match=f"{value} .* is no usable family 'mine'"):
+        families.spec_class("mine")
 
 
 def test_a_built_in_engine_is_chosen_without_a_look_at_installed_packages(

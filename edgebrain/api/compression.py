@@ -24,6 +24,7 @@ def quantize(
     run: AnyPath | None = None,
     recipe: str = "int8",
     *,
+    formats: str | Sequence[str] | None = None,
     prune: float | None = None,
     qat: bool | None = None,
     keep_float: str | Sequence[str] | None = None,
@@ -39,6 +40,7 @@ def quantize(
     Args:
         run: Run folder; the newest finished one when left out.
         recipe: A shipped recipe's name (int8, fp16, int8-qat ...), or a .toml file.
+        formats: Formats to write, such as "tflite", instead of the recipe's; those of installed packages too.
         prune: Share of channels to remove first, in [0, 0.9], instead of the recipe's.
         qat: Quantization-aware training first (TFLite), instead of what the recipe says.
         keep_float: Layers that stay float; "auto" for the fewest with which a refused model passes the gate.
@@ -64,7 +66,9 @@ def quantize(
     from edgebrain.recipe import check_quantize, load_quantize_recipe, replaced
 
     layers = keep_float if keep_float is None or isinstance(keep_float, str) else ",".join(keep_float)
-    chosen = replaced(load_quantize_recipe(recipe), "compress", prune=prune, qat=qat, keep_float=layers)
+    names = formats if formats is None else (formats,) if isinstance(formats, str) else tuple(formats)
+    parts = {"formats": names, "prune": prune, "qat": qat, "keep_float": layers}
+    chosen = replaced(load_quantize_recipe(recipe), "compress", **parts)
     check_quantize(chosen, "the options")
     folder = optional_path(run, "run") or newest_run()
     entry = read_run(folder)

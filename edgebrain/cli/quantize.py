@@ -18,6 +18,9 @@ def quantize(
     run: Annotated[Path | None, typer.Argument(help="Run folder; default: the newest finished run.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Full-integer INT8 (the default).")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="16-bit floating-point weights.")] = False,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="Write this format instead of the recipe's. Repeatable.")
+    ] = None,
     qat: Annotated[bool, typer.Option("--qat", help="Quantization-aware training first (TFLite).")] = False,
     prune: Annotated[float | None, typer.Option(help="Share of channels to remove first.")] = None,
     keep_float: Annotated[
@@ -43,9 +46,9 @@ def quantize(
     say_default("run", run, chosen)
     with Bars() as bars:
         outcomes = compress(
-            chosen, recipe or ("fp16" if fp16 else "int8-qat" if qat else "int8"), prune=prune, qat=qat or None,
-            keep_float=keep_float, data=data, out=out, force=force, allow_rejected=allow_rejected,
-            progress=bars.show, notify=bars.say,
+            chosen, recipe or ("fp16" if fp16 else "int8-qat" if qat else "int8"), formats=formats or None,
+            prune=prune, qat=qat or None, keep_float=keep_float, data=data, out=out, force=force,
+            allow_rejected=allow_rejected, progress=bars.show, notify=bars.say,
         )  # fmt: skip
     print_outcomes(outcomes)
     good = [outcome for outcome in outcomes if outcome.error is None]

@@ -116,7 +116,7 @@ def explain(run: RunInputs, bundle: Bundle, slices: int, progress: Progress) -> 
             }
             for layer in spec.layers()
         ],
-        "notes": _notes(bundle, retrained, plain is None),
+        "notes": _notes(bundle, probe, retrained, plain is None),
     }
 
 
@@ -225,7 +225,7 @@ def _parent_dice(parent: Bundle, model: Any, samples: list[Sample], progress: Pr
     return group_means(answers.scores)["dice"]
 
 
-def _notes(bundle: Bundle, retrained: bool, alone: bool) -> list[str]:
+def _notes(bundle: Bundle, probe: Probe, retrained: bool, alone: bool) -> list[str]:
     notes = []
     if retrained:
         notes.append(
@@ -235,8 +235,6 @@ def _notes(bundle: Bundle, retrained: bool, alone: bool) -> list[str]:
         notes.append(
             f"no float32 {bundle.format} bundle is in the run, so what a layer in float gives back is not known"
         )
-    if bundle.format == "tflite":  # the one format whose inner tensors come from other kernels than its answers
-        notes.append(
-            "inner tensors are those of the interpreter's own kernels; XNNPACK rounds otherwise here and there"
-        )
+    if probe.note:
+        notes.append(probe.note)
     return notes

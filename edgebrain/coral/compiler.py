@@ -14,12 +14,14 @@ from typing import Any
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import CompilerFailed
 from edgebrain.files import write_bytes
+from edgebrain.formats import FORMATS
 
 PROGRAM = "edgetpu_compiler"
 OPTIONS = ("-s", "-a")
 # It gives up by itself after 180 s for each attempt; a U-Net at 512x512 took 168 s (google-coral/edgetpu, issue 686).
 PATIENCE_S = 900.0
-COMPILED = "model.edgetpu.tflite"
+COMPILED_FORMAT = FORMATS["edgetpu"]
+(COMPILED,) = COMPILED_FORMAT.files
 MAPPED = "Mapped to Edge TPU"
 STATUSES = (
     MAPPED,
@@ -150,7 +152,7 @@ def _manifest(bundle: Bundle, log: CompilerLog) -> Mapping[str, Any]:
     return {
         **bundle.manifest,
         "name": f"{bundle.name}-edgetpu",
-        "format": "edgetpu",
+        "format": COMPILED_FORMAT.name,
         "lineage": {**bundle.lineage, "parent": bundle.manifest_sha256, "compiler": compiler},
         "edgetpu": log.as_json(),
     }

@@ -16,7 +16,7 @@ from edgebrain.bundle import Bundle
 from edgebrain.libraries import importing
 from edgebrain.model.families import spec_from_json
 from edgebrain.model.network import WEIGHTS, load_weights
-from edgebrain.runtime.engines.ports import fell_back, known_device
+from edgebrain.runtime.engines.ports import check_device, fell_back
 
 # How the network is called, as reports hold it: durations of another call are not comparable.
 CALL = "predict_on_batch"
@@ -69,7 +69,7 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
         os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     with importing("keras", "train", "a float Keras bundle"):
         import keras
-    known_device("keras", device, ("cpu", "gpu"))
+    check_device("keras", device)
     model = spec_from_json(bundle.manifest["model"]).build(keras, batch_size=bundle.input.shape[0])
     load_weights(model, bundle.contents[WEIGHTS], str(bundle.path))
     engine = KerasEngine(model, keras.backend.backend(), keras.__version__, threads)

@@ -13,6 +13,7 @@ from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import BadBundle, EdgebrainError, MissingExtra
 from edgebrain.formats import ENGINES, FORMATS, engines_for
 from edgebrain.runtime import engines
+from edgebrain.runtime.doctor import EXTRAS
 from edgebrain.runtime.engines import choose_engine, installed, open_engine
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc
@@ -162,6 +163,13 @@ def test_every_format_is_read_on_each_of_its_devices_and_every_engine_reads_a_fo
     for name, row in FORMATS.items():
         assert all(any(engines_for(name, device)) for device in row.devices), name
     assert all(FORMATS.keys() >= set(row.formats) for row in ENGINES.values())
+
+
+def test_doctor_lists_the_extra_of_every_engine_and_format_with_its_library() -> None:
+    extras = {extra.name: extra for extra in EXTRAS}
+    for row in ENGINES.values():
+        assert row.library in extras[row.extra].modules, row.name
+    assert {row.extra for row in FORMATS.values()} <= extras.keys()
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,9 @@ class FormatModule(Protocol):
 class Probe(Protocol):
     """A written model, opened for looking inside; layers have the names of the network's spec."""
 
+    note: str
+    """How its tensors differ from those behind the bundle's answers, for the reader; empty where they do not."""
+
     def layer_tensors(self, tensor: np.ndarray) -> dict[str, LayerTensors]:
         """Compute one input tensor.
 

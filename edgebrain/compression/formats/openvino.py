@@ -84,6 +84,8 @@ def keep_float(int8: Exported, plain: Exported, spec: Spec, layers: Sequence[str
 class Probe:
     """An OpenVINO bundle whose inner tensors are additional outputs; durations are the plugin's own counters."""
 
+    note = ""
+
     def __init__(self, bundle: Bundle, spec: Spec) -> None:
         """Raises BadBundle: the file does not hold the layers of the spec."""
         self._bundle = bundle

@@ -31,6 +31,8 @@ ROUNDS, RUNS_PER_ROUND = 10, 10
 class Probe:
     """A TFLite bundle, opened for looking inside."""
 
+    note = "inner tensors are those of the interpreter's own kernels; XNNPACK rounds otherwise here and there"
+
     def __init__(self, bundle: Bundle, spec: Spec) -> None:
         """Raises BadBundle: the file does not hold the layers of the spec."""
         self._bundle = bundle

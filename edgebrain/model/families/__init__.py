@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from edgebrain.errors import BadRecipe
+from edgebrain.errors import BadRecipe, BrokenPlugin
 from edgebrain.model.spec import Spec
 from edgebrain.plugins import find_plugins, load_plugin
 from edgebrain.settings import near_spellings
@@ -54,5 +54,16 @@ def spec_from_json(entry: Mapping[str, Any]) -> Spec:
 
 @cache
 def _added() -> dict[str, type[Spec]]:
-    classes = {name: load_plugin(entry, type) for name, entry in find_plugins("edgebrain.networks").items()}
-    return {name: one for name, one in classes.items() if name not in FAMILIES}
+    """Family -> class of its specs, of the installed packages."""
+    classes = {}
+    for name, entry in find_plugins("edgebrain.networks").items():
+        loaded = load_plugin(entry, type)
+        # Manifests name the architecture, and a bundle must find its family again by it.
+        if name in FAMILIES or not issubclass(loaded, Spec) or loaded.architecture != name:
+            raise BrokenPlugin(
+                f"{entry.value} (edgebrain.networks) is no usable family {name!r}",
+                "it must be a class derived from edgebrain.model.spec.Spec, with this name as its architecture, and "
+                "edgebrain must not have one of that name",
+            )
+        classes[name] = loaded
+    return classes

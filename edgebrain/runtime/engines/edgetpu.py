@@ -11,11 +11,12 @@ from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 from edgebrain.bundle import Bundle
 from edgebrain.errors import BadBundle, EdgebrainError
+from edgebrain.formats import FORMATS
 from edgebrain.runtime.engines.interpreter import TFLiteEngine, load_file
 from edgebrain.runtime.engines.libedgetpu import Hold, library, loaded_from, try_out
-from edgebrain.runtime.engines.ports import fell_back, known_device, no_model
+from edgebrain.runtime.engines.ports import check_device, fell_back, no_model
 
-COMPILED = "model.edgetpu.tflite"
+(COMPILED,) = FORMATS["edgetpu"].files
 # What the compiler puts in place of the operators that the device computes; no interpreter knows it by itself.
 OPERATOR = "edgetpu-custom-op"
 
@@ -36,7 +37,7 @@ def load(bundle: Bundle, threads: int, device: str) -> EdgeTPUEngine:
         EdgebrainError: A device other than coral, a file with nothing for the device, a driver that does not take what
             is there for it, and as `Hold` and `try_out`.
     """
-    known_device("edgetpu", device, ("coral",))
+    check_device("edgetpu", device)
     content = bundle.contents.get(COMPILED)
     if content is None:
         raise BadBundle(f"{bundle.path}: holds no {COMPILED}", "compile it again with `edgebrain deploy`")

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebrain.bundle import Bundle, Port
 from edgebrain.errors import BadBundle
-from edgebrain.runtime.engines.ports import check_input, known_device, match_outputs, no_model
+from edgebrain.runtime.engines.ports import check_device, check_input, match_outputs, no_model
 from edgebrain.runtime.engines.relu_model import RELU_TFLITE
 from edgebrain.runtime.quiet import silent_stderr
 
@@ -50,7 +50,7 @@ def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads
         BadBundle: The bytes are no model, or not the manifest's.
         EdgebrainError: A device other than cpu.
     """
-    known_device(name, device)
+    check_device(name, device)
     loaded = load_file(interpreter, bundle, "model.tflite", name, threads)
     facts = {"engine": name, "device": "cpu", "delegate": _delegate(loaded), "threads": threads}
     return TFLiteEngine(loaded, bundle, package, facts)

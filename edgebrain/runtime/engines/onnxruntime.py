@@ -17,9 +17,9 @@ import onnxruntime
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
 from edgebrain.runtime.engines.ports import (
+    check_device,
     check_input,
     fell_back,
-    known_device,
     match_outputs,
     no_model,
     one_at_a_time,
@@ -73,7 +73,7 @@ def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
             be changed so.
         MissingExtra: `onnx`, which changes it.
     """
-    known_device("onnxruntime", device, PROVIDERS)
+    check_device("onnxruntime", device)
     if "model.onnx" not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no model.onnx", "export it again with `edgebrain quantize`")
     providers, slices = _present(device), bundle.input.shape[0]

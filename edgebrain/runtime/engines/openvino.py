@@ -14,9 +14,9 @@ import openvino
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
 from edgebrain.runtime.engines.ports import (
+    check_device,
     check_input,
     fell_back,
-    known_device,
     match_outputs,
     no_model,
     one_at_a_time,
@@ -70,7 +70,7 @@ def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
         EdgebrainError: An unknown device, one that is not here, a model that executes elsewhere, or one that cannot be
             shaped so.
     """
-    known_device("openvino", device, DEVICES)
+    check_device("openvino", device)
     core, wanted = openvino.Core(), DEVICES[device]
     if device != "cpu":
         _refuse_absent(core, wanted)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.errors import BadBundle, EdgebrainError
+from edgebrain.formats import find_engine
 
 
 def check_input(bundle: Bundle, found: Port) -> None:
@@ -71,8 +72,10 @@ def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
     )
 
 
-def known_device(engine: str, device: str, known: Iterable[str] = ("cpu",)) -> None:
-    """Raises EdgebrainError: an engine was asked for a device that it does not know."""
+def check_device(engine: str, device: str) -> None:
+    """Raises EdgebrainError: an engine was asked for a device that its row in the table of engines does not name."""
+    row = find_engine(engine)
+    known = row.devices if row is not None else ()
     if device not in known:
         raise EdgebrainError(f"engine {engine!r} cannot run on device {device!r}", f"use --target {' or '.join(known)}")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebrain.bundle import ROLES, Bundle, Port
 from edgebrain.formats import EngineInfo
-from edgebrain.runtime.engines.ports import check_input, known_device, match_outputs, no_model, unscaled
+from edgebrain.runtime.engines.ports import check_device, check_input, match_outputs, no_model, unscaled
 
 ENGINE = EngineInfo("toy", "toy_engine", formats=("onnx",), library="openvino", package="openvino")
 
@@ -38,7 +38,7 @@ def load(bundle: Bundle, threads: int, device: str) -> ToyEngine:
     # Not at the top: edgebrain reads ENGINE above without loading the library.
     import openvino
 
-    known_device("toy", device)
+    check_device("toy", device)
     try:
         model = openvino.Core().read_model(bundle.contents["model.onnx"])
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
