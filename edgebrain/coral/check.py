@@ -31,7 +31,7 @@ UNWEIGHTED = {"MAX_POOL_2D": "pool", "RESIZE_NEAREST_NEIGHBOR": "double", "CONCA
 
 
 @dataclass(frozen=True)
-class Finding:
+class OperatorFinding:
     """What the record says of one operator.
 
     status: MAPPED, FALLS_BACK or UNKNOWN. why, source: where it is not mapped, and who says so. refused: the compiler
@@ -51,7 +51,7 @@ class Row:
 
     layer: str
     detail: Detail
-    finding: Finding
+    finding: OperatorFinding
     behind: bool
 
 
@@ -124,20 +124,20 @@ def check_bundle(bundle: Bundle, compiler: float | None = None) -> Check:
     return Check(bundle.name, version, tuple(rows))
 
 
-def judge(detail: Detail, compiler: float) -> Finding:
+def judge(detail: Detail, compiler: float) -> OperatorFinding:
     """What the record says of one operator for one compiler version: tensors first, then limits, then its version."""
     return _tensors(detail) or _limits(detail) or by_version(detail.operator.kind, detail.operator.version, compiler)
 
 
-def by_version(kind: str, version: int, compiler: float) -> Finding:
+def by_version(kind: str, version: int, compiler: float) -> OperatorFinding:
     """What the record says of an 8-bit operator's version alone."""
     known = [rule for rule in rules()["version"] if rule["operator"] == kind]
     for rule in known:
         if version in rule["versions"] and _covers(rule, compiler):
-            return Finding(rule["status"], rule.get("why", ""), rule["source"], bool(rule.get("refused")))
+            return OperatorFinding(rule["status"], rule.get("why", ""), rule["source"], bool(rule.get("refused")))
     if not known:
-        return Finding(UNKNOWN, "no public record of this operator")
-    return Finding(UNKNOWN, f"no public record of version {version} with compiler {compiler}")
+        return OperatorFinding(UNKNOWN, "no public record of this operator")
+    return OperatorFinding(UNKNOWN, f"no public record of version {version} with compiler {compiler}")
 
 
 @cache
@@ -153,14 +153,16 @@ def _covers(rule: Mapping[str, Any], compiler: float) -> bool:
     return compiler >= float(rule.get("since", 0.0))
 
 
-def _tensors(detail: Detail) -> Finding | None:
+def _tensors(detail: Detail) -> OperatorFinding | None:
     if detail.dynamic:
-        return Finding(FALLS_BACK, "has a dynamic shape", "coral.ai/docs/edgetpu/models-intro")
+        return OperatorFinding(FALLS_BACK, "has a dynamic shape", "coral.ai/docs/edgetpu/models-intro")
     other = [dtype for dtype in detail.types if dtype not in rules()["types"]]
     if other:
-        return Finding(FALLS_BACK, f"works on {other[0]}, an unsupported data type", rules()["types_source"])
+        return OperatorFinding(FALLS_BACK, f"works on {other[0]}, an unsupported data type", rules()["types_source"])
     if any(prod(shape[:-3]) > 1 for shape in detail.shapes):
-        return Finding(FALLS_BACK, "has more than three dimensions above 1", "coral.ai/docs/edgetpu/models-intro")
+        return OperatorFinding(
+            FALLS_BACK, "has more than three dimensions above 1", "coral.ai/docs/edgetpu/models-intro"
+        )
     return None
 
 
@@ -175,10 +177,10 @@ LIMITS: dict[str, Callable[[Detail], bool]] = {
 }
 
 
-def _limits(detail: Detail) -> Finding | None:
+def _limits(detail: Detail) -> OperatorFinding | None:
     for rule in rules()["limit"]:
         if rule["operator"] == detail.operator.kind and not LIMITS[rule["limit"]](detail):
-            return Finding(FALLS_BACK, rule["why"], rule["source"])
+            return OperatorFinding(FALLS_BACK, rule["why"], rule["source"])
     return None
 
 
