@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SelfTestResult:
     """What a self-test found. differences: of each slice the first step that differs. made, here: who answered."""
 
     bundle: str
@@ -103,7 +103,7 @@ def record(session: Session, slices: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**contents, "expected.json": canonical_json(table).encode()}
 
 
-def self_test(folder: Path) -> Verdict:
+def self_test(folder: Path) -> SelfTestResult:
     """Answer the slices of an unpacked or installed kit again, and hold each step against what is expected.
 
     Raises:
@@ -118,7 +118,7 @@ def self_test(folder: Path) -> Verdict:
         raise BadKit(f"{folder / 'bundle'}: is another bundle than the one the reference was made with", AGAIN)
     found = (_first_difference(session, folder / "reference", entry) for entry in expected["slices"])
     differences = tuple(difference for difference in found if difference is not None)
-    return Verdict(session.bundle.name, len(expected["slices"]), differences, expected["made"], facts(session))
+    return SelfTestResult(session.bundle.name, len(expected["slices"]), differences, expected["made"], facts(session))
 
 
 def facts(session: Session) -> dict[str, Any]:
