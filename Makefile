@@ -19,8 +19,10 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" sh deploy/demo.sh
 
+# Tests of one file stay together, because they share what is trained or exported once.
+WORKERS ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -q

@@ -35,7 +35,7 @@ from edgebrain.duplicates.groups import groups_of_links  # noqa: E402
 from edgebrain.duplicates.matching import COPY, CROPPED, NEAR, find_links  # noqa: E402
 from edgebrain.phantom.generator import builtin_phantoms  # noqa: E402
 from edgebrain.runtime.image import decode  # noqa: E402
-from edgebrain.runtime.transform import shrink  # noqa: E402
+from edgebrain.runtime.transform import downsample  # noqa: E402
 
 PHANTOMS = 1200
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -156,7 +156,7 @@ def recall(dataset: Dataset, sample: int) -> None:
 
 def changed_slice(record: Record, change: Change, rng: np.random.Generator) -> np.ndarray:
     image = decode(record.image_path.read_bytes(), record.name)
-    return shrink(np.ascontiguousarray(change(image, rng)), 128, 128)
+    return downsample(np.ascontiguousarray(change(image, rng)), 128, 128)
 
 
 def found_shares(chosen: np.ndarray, count: int, first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -129,7 +129,8 @@ def refuse_to_overwrite(path: Path, force: bool) -> None:
 def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
     """A folder to fill, which takes its final name when the block ends well and vanishes when it does not.
 
-    Raises CannotWrite: the folder exists and `force` is not given, the disk is full, or permission is missing.
+    Raises:
+        CannotWrite: The folder exists and `force` is not given, the disk is full, or permission is missing.
     """
     refuse_to_overwrite(path, force)
     part, old = _beside(path, "part"), _beside(path, "old")

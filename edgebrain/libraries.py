@@ -49,8 +49,14 @@ LONGEST_REASON = 240
 def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
     """Around the import of an optional library.
 
-    Args: library: as pip calls it. extra: of edgebrain, that brings it. needed_for: what cannot be done without it.
-    Raises MissingExtra: it is not installed. BrokenLibrary: it is, and its import fails; with the loader's own words.
+    Args:
+        library: As pip calls it.
+        extra: Of edgebrain, that brings it.
+        needed_for: What cannot be done without it.
+
+    Raises:
+        MissingExtra: It is not installed.
+        BrokenLibrary: It is, and its import fails; with the loader's own words.
     """
     try:
         yield

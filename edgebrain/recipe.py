@@ -37,7 +37,11 @@ class ModelPart:
     upsampling: str = "transposed"
 
     def spec(self) -> Spec:
-        """The network that this part names. Raises BadRecipe: an unknown family, or a value that it cannot have."""
+        """The network that this part names.
+
+        Raises:
+            BadRecipe: An unknown family, or a value that it cannot have.
+        """
         return spec_class(self.family).from_recipe(self.width, self.side, self.dropout, self.upsampling)
 
 

@@ -133,7 +133,11 @@ def verify(content: bytes, signature: bytes, key: PublicKey, name: str) -> str:
 
 
 def read_public_key(path: Path) -> PublicKey:
-    """The public key in a file. Raises BadSignature: it cannot be read, or holds none."""
+    """The public key in a file.
+
+    Raises:
+        BadSignature: It cannot be read, or holds none.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         raw = base64.b64decode(lines[1] if lines[0].startswith(COMMENT) else lines[0], validate=True)
@@ -147,7 +151,11 @@ def read_public_key(path: Path) -> PublicKey:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Verify FILE against SIGNATURE and PUBLIC_KEY. Returns: 0 where it holds, else 1 with two lines on stderr."""
+    """Verify FILE against SIGNATURE and PUBLIC_KEY.
+
+    Returns:
+        0 where it holds, else 1 with two lines on stderr.
+    """
     try:
         file, signature, key = map(Path, arguments)
         if not signature.is_file():

@@ -10,7 +10,11 @@ AnyPath = str | os.PathLike[str]
 
 
 def as_path(value: AnyPath, argument: str) -> Path:
-    """The argument as Path. Raises TypeError: it is no path."""
+    """The argument as Path.
+
+    Raises:
+        TypeError: It is no path.
+    """
     if isinstance(value, Path):
         return value
     if isinstance(value, str) or (isinstance(value, os.PathLike) and isinstance(os.fspath(value), str)):
@@ -19,12 +23,20 @@ def as_path(value: AnyPath, argument: str) -> Path:
 
 
 def optional_path(value: AnyPath | None, argument: str) -> Path | None:
-    """The argument as Path; None stays None. Raises TypeError: it is neither."""
+    """The argument as Path; None stays None.
+
+    Raises:
+        TypeError: It is neither.
+    """
     return None if value is None else as_path(value, argument)
 
 
 def as_paths(value: AnyPath | Iterable[AnyPath] | None, argument: str) -> list[Path]:
-    """The argument, one path or several, as a list; empty for None. Raises TypeError: one of them is no path."""
+    """The argument, one path or several, as a list; empty for None.
+
+    Raises:
+        TypeError: One of them is no path.
+    """
     if value is None:
         return []
     if isinstance(value, (str, os.PathLike)) or not isinstance(value, Iterable):
@@ -33,7 +45,11 @@ def as_paths(value: AnyPath | Iterable[AnyPath] | None, argument: str) -> list[P
 
 
 def as_names(value: str | Iterable[str] | None, argument: str) -> list[str]:
-    """The argument, one name or several, as a list; empty for None. Raises TypeError: one of them is no text."""
+    """The argument, one name or several, as a list; empty for None.
+
+    Raises:
+        TypeError: One of them is no text.
+    """
     names = [value] if isinstance(value, str) else list(value or ())
     for name in names:
         if not isinstance(name, str):
@@ -42,7 +58,7 @@ def as_names(value: str | Iterable[str] | None, argument: str) -> list[str]:
 
 
 def check_count(value: int, argument: str) -> None:
-    """Raises TypeError: the argument is no whole number. ValueError: it is less than 1."""
+    """Raises TypeError: the argument is no whole number. ValueError: It is less than 1."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{argument}: expected an int, got {type(value).__name__}")
     if value < 1:

@@ -16,7 +16,9 @@ BACKENDS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
 def import_keras(needed_for: str, backend: str | None = None) -> None:
     """Import Keras on a backend: the one named, else KERAS_BACKEND, else TensorFlow.
 
-    Raises BadRecipe: an unknown backend. MissingExtra: Keras or the backend is not installed.
+    Raises:
+        BadRecipe: An unknown backend.
+        MissingExtra: Keras or the backend is not installed.
     """
     backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:

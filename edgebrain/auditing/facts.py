@@ -20,7 +20,7 @@ from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.header import read_header
 from edgebrain.runtime.image import decode
 from edgebrain.runtime.opencv import opencv_alone
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 THREADS, AHEAD = 2, 64
 # Grey levels up to this are background: noise leaves few pixels at exactly 0.
@@ -207,7 +207,7 @@ def _read_picture(record: Record) -> _Found | str:
         dark=float((image <= DARK).mean()),
         mask=mask_facts,
     )
-    return facts, shrink(image, SIDE, SIDE), mask
+    return facts, downsample(image, SIDE, SIDE), mask
 
 
 def _border(image: np.ndarray) -> float:
@@ -240,4 +240,4 @@ def _read_mask(record: Record, shape: tuple[int, ...]) -> tuple[MaskFacts | None
         misfit=encoding.misfit(mask),
         two_valued=encoding.above == MIDDLE,
     )
-    return facts, shrink(lesion.astype(np.uint8) * 255, SIDE, SIDE) if mask.shape == shape else None
+    return facts, downsample(lesion.astype(np.uint8) * 255, SIDE, SIDE) if mask.shape == shape else None

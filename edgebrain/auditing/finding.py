@@ -51,7 +51,7 @@ class Finding:
         }
 
 
-def of_slices(
+def finding_about(
     key: str, level: str, title: str, advice: str, found: Iterable[tuple[str, str]], unit: str = "slices"
 ) -> list[Finding]:
     """Make a finding about single slices or files.

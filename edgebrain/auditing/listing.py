@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgebrain.auditing.finding import Finding, of_slices
+from edgebrain.auditing.finding import Finding, finding_about
 from edgebrain.data.groups import GROUPS_CSV, read_groups
 from edgebrain.data.masks import UNKNOWN, MaskEncoding
 from edgebrain.data.pairing import Pairing, closed_folders, looks_like_mask, pair_files, picture_files
@@ -92,7 +92,7 @@ def _known(path: Path) -> Listing:
     unnamed = [(str(stray.relative_to(path)), "") for stray in strays(dataset)]
     advice = "rename these files, or move them away: they are not used"
     findings = [
-        *of_slices("strays", "note", "files that are no slice", advice, unnamed, "files"),
+        *finding_about("strays", "note", "files that are no slice", advice, unnamed, "files"),
         *_lone(path, ((mask, _why_lone(mask)) for mask in lone_masks(dataset))),
         *_doubled(dataset.records),
         *_closed(path),
@@ -215,13 +215,13 @@ def _lone(root: Path, lone: Iterable[tuple[Path, str]]) -> list[Finding]:
     advice = "name each like its picture, with or without _mask, in its folder or in masks/: they are not used now"
     found = [(str(path.relative_to(root)), reason) for path, reason in lone]
     title = "files look like masks and belong to no picture"
-    return of_slices("mask-lone", "wrong", title, advice, found, "files")
+    return finding_about("mask-lone", "wrong", title, advice, found, "files")
 
 
 def _closed(root: Path) -> list[Finding]:
     found = [(str(path.relative_to(root)), reason) for path, reason in closed_folders(root)]
     title = "folders and links that cannot be opened"
-    return of_slices("closed", "wrong", title, "check permissions: what lies there was not seen", found, "files")
+    return finding_about("closed", "wrong", title, "check permissions: what lies there was not seen", found, "files")
 
 
 def _doubled(records: tuple[Record, ...]) -> list[Finding]:
@@ -230,7 +230,7 @@ def _doubled(records: tuple[Record, ...]) -> list[Finding]:
         for record in records
         if record.other_masks
     ]
-    return of_slices("mask-doubled", "wrong", "slices with two masks", "keep one of them", found)
+    return finding_about("mask-doubled", "wrong", "slices with two masks", "keep one of them", found)
 
 
 def _on_sides(records: tuple[Record, ...], split: Split, source: Path) -> tuple[Record, ...]:
@@ -249,13 +249,13 @@ def _in_groups(records: tuple[Record, ...], source: Path) -> tuple[tuple[Record,
         )
     lacking = [(name, "") for name in names - set(groups)]
     unknown = [(name, "") for name in set(groups) - names]
-    findings = of_slices(
+    findings = finding_about(
         "groups-lacking",
         "wrong",
         f"slices that {source.name} lacks",
         "add a line for each: it counts as a group of its own here",
         lacking,
-    ) + of_slices(
+    ) + finding_about(
         "groups-unknown",
         "wrong",
         f"names in {source.name} that the folder lacks",

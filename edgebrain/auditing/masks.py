@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from edgebrain.auditing.facts import MaskFacts, PictureFacts
-from edgebrain.auditing.finding import Finding, of_slices
+from edgebrain.auditing.finding import Finding, finding_about
 from edgebrain.bundle import HEALTHY
 from edgebrain.data.masks import LOSSY, MIDDLE
 
@@ -31,7 +31,7 @@ _Drawn = Sequence[tuple[PictureFacts, MaskFacts]]
 
 def _unreadable(facts: Sequence[PictureFacts]) -> list[Finding]:
     found = [(fact.record.name, fact.mask.problem) for fact in facts if fact.mask is not None and fact.mask.problem]
-    return of_slices("mask-unreadable", "wrong", "masks that cannot be read", "export these masks again", found)
+    return finding_about("mask-unreadable", "wrong", "masks that cannot be read", "export these masks again", found)
 
 
 def _missing(facts: Sequence[PictureFacts]) -> list[Finding]:
@@ -40,7 +40,7 @@ def _missing(facts: Sequence[PictureFacts]) -> list[Finding]:
         return []
     tumours = [fact for fact in facts if fact.record.label not in ("", HEALTHY)]
     found = [(fact.record.name, fact.record.label) for fact in tumours if fact.mask is None]
-    return of_slices("mask-missing", "wrong", "tumour slices without mask", "they are left out of training", found)
+    return finding_about("mask-missing", "wrong", "tumour slices without mask", "they are left out of training", found)
 
 
 def _of_another_size(drawn: _Drawn) -> list[Finding]:
@@ -50,14 +50,14 @@ def _of_another_size(drawn: _Drawn) -> list[Finding]:
         if (mask.width, mask.height) != (fact.width, fact.height)
     ]
     advice = "export these masks at the size of their pictures: they are left out"
-    return of_slices("mask-size", "wrong", "masks of another size than their picture", advice, found)
+    return finding_about("mask-size", "wrong", "masks of another size than their picture", advice, found)
 
 
 def _misfits(drawn: _Drawn) -> list[Finding]:
     """Masks that are written in another way than most; dark ones among them would be read as empty."""
     found = [(fact.record.name, mask.misfit) for fact, mask in drawn if mask.misfit]
     advice = "write all masks of a set in one way, 0 and 255: these are left out"
-    return of_slices("mask-dark", "wrong", "masks of another encoding than the set's", advice, found)
+    return finding_about("mask-dark", "wrong", "masks of another encoding than the set's", advice, found)
 
 
 def _not_binary(drawn: _Drawn) -> list[Finding]:
@@ -67,7 +67,7 @@ def _not_binary(drawn: _Drawn) -> list[Finding]:
         if mask.two_valued and mask.lesion and (mask.brightest_rest > LOSSY or mask.darkest_lesion < 255 - LOSSY)
     ]
     advice = f"write 0 and 255 only: what these masks mark depends on the threshold ({MIDDLE} here)"
-    return of_slices("mask-grey", "wrong", "masks that are not binary", advice, found)
+    return finding_about("mask-grey", "wrong", "masks that are not binary", advice, found)
 
 
 def _empty(drawn: _Drawn) -> list[Finding]:
@@ -76,7 +76,9 @@ def _empty(drawn: _Drawn) -> list[Finding]:
         for fact, mask in drawn
         if not mask.lesion and not mask.misfit and fact.record.label not in ("", HEALTHY)
     ]
-    return of_slices("mask-empty", "wrong", "empty masks of tumour slices", "draw them, or correct the label", found)
+    return finding_about(
+        "mask-empty", "wrong", "empty masks of tumour slices", "draw them, or correct the label", found
+    )
 
 
 def _on_healthy(drawn: _Drawn) -> list[Finding]:
@@ -85,7 +87,9 @@ def _on_healthy(drawn: _Drawn) -> list[Finding]:
         for fact, mask in drawn
         if mask.lesion and fact.record.label == HEALTHY
     ]
-    return of_slices("mask-on-healthy", "wrong", "lesions in slices labelled healthy", "correct mask or label", found)
+    return finding_about(
+        "mask-on-healthy", "wrong", "lesions in slices labelled healthy", "correct mask or label", found
+    )
 
 
 def _used_twice(drawn: _Drawn) -> list[Finding]:
@@ -100,6 +104,6 @@ def _used_twice(drawn: _Drawn) -> list[Finding]:
         for fact in facts[1:]
         if fact.pixels != facts[0].pixels
     ]
-    return of_slices(
+    return finding_about(
         "mask-twice", "note", "masks used for another picture too", "look whether both pictures are one", found
     )

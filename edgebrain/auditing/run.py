@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebrain.auditing.copies import SAME_PICTURE, Pair, copy_findings, groups_of, pairs_of
 from edgebrain.auditing.facts import Scan, scan_pictures
-from edgebrain.auditing.finding import Finding, of_slices, worst_first
+from edgebrain.auditing.finding import Finding, finding_about, worst_first
 from edgebrain.auditing.leakage import CopyFigures, figures_by_part
 from edgebrain.auditing.listing import Listing, list_pictures
 from edgebrain.auditing.masks import mask_findings
@@ -133,7 +133,7 @@ def audit(
     baselines, notes = _baselines(scan, pairs, groups)
     findings = [
         *listing.findings,
-        *of_slices(
+        *finding_about(
             "unreadable", "wrong", "pictures that cannot be read", "they are left out of everything",
             [(record.name, reason) for record, reason in scan.unreadable],
         ),
@@ -196,7 +196,7 @@ def _formats(scan: Scan) -> list[Finding]:
     kinds = Counter(fact.kind for fact in scan.facts)
     usual, _ = kinds.most_common(1)[0]
     others = [(fact.record.name, fact.kind) for fact in scan.facts if fact.kind != usual]
-    return of_slices(
+    return finding_about(
         "mixed-formats", "note", f"files that are not {usual} like most", "a model may learn the encoder", others
     )
 

@@ -28,7 +28,7 @@ from edgebrain.model.spec import Spec
 from edgebrain.progress import Progress
 from edgebrain.runtime.environment import environment
 from edgebrain.runtime.session import open_session
-from edgebrain.runtime.transform import shrink, to_tensor
+from edgebrain.runtime.transform import downsample, to_tensor
 from edgebrain.training.float_bundle import open_float_model
 
 SCHEMA = 1
@@ -69,14 +69,17 @@ class LayerNoise:
 def explain(run: RunInputs, bundle: Bundle, slices: int, progress: Progress) -> dict[str, Any]:
     """What each layer of a quantized bundle adds, costs and would give back; see docs/how-to/explain-layers.md.
 
-    Args: slices: of the validation side, at most. Raises BadBundle: not quantized, a format that cannot be looked into,
-    or the float parent is not in the run.
+    Args:
+        slices: Of the validation side, at most.
+
+    Raises:
+        BadBundle: Not quantized, a format that cannot be looked into, or the float parent is not in the run.
     """
     parent, model = open_float_model(_parent_of(run, bundle).path)
     spec = spec_from_json(bundle.manifest["model"])
     samples = run.gate_samples(slices)
     probe = open_probe(bundle, spec)
-    tensors = [to_tensor(shrink(sample.image, spec.side, spec.side), bundle.input) for sample in samples]
+    tensors = [to_tensor(downsample(sample.image, spec.side, spec.side), bundle.input) for sample in samples]
     retrained = not bundle.lineage["calibration_slices"]
     noise = noise_by_layer(probe, model, spec, samples, tensors, partial(progress, "looking inside"))
     durations, whole_ms = probe.milliseconds(tensors[:TIMED_SLICES])
@@ -131,7 +134,7 @@ def noise_by_layer(
     inside = keras.Model(model.input, [_end_of(model, name).output for name in names])
     found = {name: LayerNoise() for name in names}
     for done, (sample, tensor) in enumerate(zip(samples, tensors, strict=True), start=1):
-        grey = shrink(sample.image, spec.side, spec.side).astype(np.float32) / np.float32(255.0)
+        grey = downsample(sample.image, spec.side, spec.side).astype(np.float32) / np.float32(255.0)
         wanted = dict(zip(names, inside(grey[None, ..., None], training=False), strict=True))
         for name, tensors_of in probe.layer_tensors(tensor).items():
             found[name].own.add(np.asarray(_layer(model, name, tensors_of.inputs)), tensors_of.outputs)
@@ -226,7 +229,8 @@ def _notes(bundle: Bundle, probe: Probe, retrained: bool, alone: bool) -> list[s
     notes = []
     if retrained:
         notes.append(
-            "retrained while it was quantized: its layers have no float twins, so only drift, time and bytes are told"
+            "retrained while it was quantized: its layers have no float counterparts, so only drift, "
+            "time and bytes are given"
         )
     elif alone:
         notes.append(

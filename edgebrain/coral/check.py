@@ -31,11 +31,14 @@ UNWEIGHTED = {"MAX_POOL_2D": "pool", "RESIZE_NEAREST_NEIGHBOR": "double", "CONCA
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the record says of one operator.
+class OperatorFinding:
+    """What the public record holds on one operator.
 
-    status: MAPPED, FALLS_BACK or UNKNOWN. why, source: where it is not mapped, and who says so. refused: the compiler
-    rejects the whole file for it.
+    Attributes:
+        status: MAPPED, FALLS_BACK or UNKNOWN.
+        why: The reason where it is not mapped.
+        source: Where that is on record.
+        refused: Whether the compiler rejects the whole file for it.
     """
 
     status: str
@@ -51,7 +54,7 @@ class Row:
 
     layer: str
     detail: Detail
-    finding: Finding
+    finding: OperatorFinding
     behind: bool
 
 
@@ -94,14 +97,16 @@ class Check:
         return known / total if total else 0.0
 
     def before(self, *statuses: str) -> int:
-        """How many operators stand before the first with one of these statuses."""
+        """How many operators precede the first with one of these statuses."""
         return len(list(takewhile(lambda row: row.finding.status not in statuses, self.rows)))
 
 
 def check_bundle(bundle: Bundle, compiler: float | None = None) -> Check:
     """Judge a bundle's operators for a compiler version, the latest where none is named.
 
-    Raises BadBundle: no TFLite bundle, or a damaged one. MissingExtra: the reader of TFLite files is not installed.
+    Raises:
+        BadBundle: No TFLite bundle, or a damaged one.
+        MissingExtra: The reader of TFLite files is not installed.
     """
     if bundle.format != "tflite" or "model.tflite" not in bundle.contents:
         raise BadBundle(
@@ -114,28 +119,28 @@ def check_bundle(bundle: Bundle, compiler: float | None = None) -> Check:
         raise BadBundle(f"{bundle.path}: its model holds no operator", "export it again with `edgebrain quantize`")
     findings = [judge(detail, version) for detail in found]
     names = _names(bundle, [detail.operator for detail in found])
-    broken = next((place for place, one in enumerate(findings) if one.status == FALLS_BACK), len(findings))
+    broken = next((index for index, one in enumerate(findings) if one.status == FALLS_BACK), len(findings))
     rows = (
-        Row(name, detail, finding, behind=place > broken and finding.status != FALLS_BACK)
-        for place, (name, detail, finding) in enumerate(zip(names, found, findings, strict=True))
+        Row(name, detail, finding, behind=index > broken and finding.status != FALLS_BACK)
+        for index, (name, detail, finding) in enumerate(zip(names, found, findings, strict=True))
     )
     return Check(bundle.name, version, tuple(rows))
 
 
-def judge(detail: Detail, compiler: float) -> Finding:
-    """What the record says of one operator for one compiler version: tensors first, then limits, then its version."""
+def judge(detail: Detail, compiler: float) -> OperatorFinding:
+    """What the record holds on one operator for one compiler version: tensors first, then limits, then its version."""
     return _tensors(detail) or _limits(detail) or by_version(detail.operator.kind, detail.operator.version, compiler)
 
 
-def by_version(kind: str, version: int, compiler: float) -> Finding:
-    """What the record says of an 8-bit operator's version alone."""
+def by_version(kind: str, version: int, compiler: float) -> OperatorFinding:
+    """What the record holds on an 8-bit operator's version alone."""
     known = [rule for rule in rules()["version"] if rule["operator"] == kind]
     for rule in known:
         if version in rule["versions"] and _covers(rule, compiler):
-            return Finding(rule["status"], rule.get("why", ""), rule["source"], bool(rule.get("refused")))
+            return OperatorFinding(rule["status"], rule.get("why", ""), rule["source"], bool(rule.get("refused")))
     if not known:
-        return Finding(UNKNOWN, "no public record of this operator")
-    return Finding(UNKNOWN, f"no public record of version {version} with compiler {compiler}")
+        return OperatorFinding(UNKNOWN, "no public record of this operator")
+    return OperatorFinding(UNKNOWN, f"no public record of version {version} with compiler {compiler}")
 
 
 @cache
@@ -145,20 +150,22 @@ def rules() -> Mapping[str, Any]:
 
 
 def _covers(rule: Mapping[str, Any], compiler: float) -> bool:
-    """What was seen mapped stays so in later compilers; what was seen on the CPU is known of that compiler alone."""
+    """Whether a rule holds for a compiler: later ones map what one mapped; what stayed on the CPU is known of one."""
     if "compilers" in rule:
         return compiler in rule["compilers"]
     return compiler >= float(rule.get("since", 0.0))
 
 
-def _tensors(detail: Detail) -> Finding | None:
+def _tensors(detail: Detail) -> OperatorFinding | None:
     if detail.dynamic:
-        return Finding(FALLS_BACK, "has a dynamic shape", "coral.ai/docs/edgetpu/models-intro")
+        return OperatorFinding(FALLS_BACK, "has a dynamic shape", "coral.ai/docs/edgetpu/models-intro")
     other = [dtype for dtype in detail.types if dtype not in rules()["types"]]
     if other:
-        return Finding(FALLS_BACK, f"works on {other[0]}, an unsupported data type", rules()["types_source"])
+        return OperatorFinding(FALLS_BACK, f"works on {other[0]}, an unsupported data type", rules()["types_source"])
     if any(prod(shape[:-3]) > 1 for shape in detail.shapes):
-        return Finding(FALLS_BACK, "has more than three dimensions above 1", "coral.ai/docs/edgetpu/models-intro")
+        return OperatorFinding(
+            FALLS_BACK, "has more than three dimensions above 1", "coral.ai/docs/edgetpu/models-intro"
+        )
     return None
 
 
@@ -173,10 +180,10 @@ LIMITS: dict[str, Callable[[Detail], bool]] = {
 }
 
 
-def _limits(detail: Detail) -> Finding | None:
+def _limits(detail: Detail) -> OperatorFinding | None:
     for rule in rules()["limit"]:
         if rule["operator"] == detail.operator.kind and not LIMITS[rule["limit"]](detail):
-            return Finding(FALLS_BACK, rule["why"], rule["source"])
+            return OperatorFinding(FALLS_BACK, rule["why"], rule["source"])
     return None
 
 

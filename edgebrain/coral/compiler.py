@@ -49,7 +49,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20}
 
 @dataclass(frozen=True)
 class CompilerLog:
-    """What the compiler said. lines: (operator, count, one of STATUSES). sizes in bytes; None where it gave none."""
+    """The compiler's log. lines: (operator, count, one of STATUSES). Sizes are in bytes; None where it printed none."""
 
     version: str | None
     compiled: bool
@@ -83,7 +83,8 @@ def installed() -> bool:
 def compile_bundle(bundle: Bundle, out: Path, force: bool = False) -> tuple[Bundle, CompilerLog]:
     """Compile a TFLite bundle and write the result as a bundle of format edgetpu, whose parent it is.
 
-    Raises CompilerFailed: the compiler is not installed, refuses the model, or takes too long. CannotWrite.
+    Raises:
+        CompilerFailed: The compiler is not installed, refuses the model, or takes too long. CannotWrite.
     """
     program = shutil.which(PROGRAM)
     if program is None:
@@ -91,8 +92,8 @@ def compile_bundle(bundle: Bundle, out: Path, force: bool = False) -> tuple[Bund
     with tempfile.TemporaryDirectory(prefix="edgebrain-coral-") as folder:
         source = Path(folder, "model.tflite")
         write_bytes(source, bundle.contents["model.tflite"])
-        said = _run([program, *OPTIONS, "-o", folder, str(source)])
-        log = parse_log(said)
+        output = _run([program, *OPTIONS, "-o", folder, str(source)])
+        log = parse_log(output)
         written = Path(folder, "model_edgetpu.tflite")
         if log.problem or not log.compiled or not written.is_file():
             reason = log.problem or "it wrote no file"
@@ -104,7 +105,7 @@ def compile_bundle(bundle: Bundle, out: Path, force: bool = False) -> tuple[Bund
 
 
 def parse_log(text: str) -> CompilerLog:
-    """The log of `edgetpu_compiler -s`, whatever it left out."""
+    """Parse the output of `edgetpu_compiler -s`; versions differ in what they print, and what is missing is None."""
     version = re.search(r"Edge TPU Compiler version (\S+)", text)
     subgraphs = re.search(r"Number of Edge TPU subgraphs: (\d+)", text)
     return CompilerLog(
@@ -130,7 +131,7 @@ def _run(command: list[str]) -> str:
 
 
 def _problem(text: str) -> str:
-    """The line in which the compiler says why it gave up; empty where it did not."""
+    """The line with the reason why the compiler gave up; empty where it did not."""
     for wanted in (
         r"^.*Didn't find op for builtin opcode.*$",
         r"^Compilation failed: .*$",

@@ -40,12 +40,22 @@ def check(bundle: Bundle) -> dict[str, Any]:
 
 
 def deploy(bundle: Bundle, out: Path | None, force: bool) -> dict[str, Any]:
-    """Compile a bundle. Returns: what the compiler said; `failed` where operators stay on the CPU.
+    """Compile a bundle for the Edge TPU.
 
-    out: folder of the compiled bundle; else beside the bundle, NAME-edgetpu. Raises CompilerFailed, CannotWrite.
+    Args:
+        bundle: An int8 TFLite bundle.
+        out: Folder of the compiled bundle; else NAME-edgetpu in the folder of the bundle.
+        force: Replace a bundle that is there.
+
+    Returns:
+        The compiler's log; `failed` where operators stay on the CPU.
+
+    Raises:
+        CompilerFailed: The compiler is not installed, or refuses the model.
+        CannotWrite: The folder is there and `force` is not given.
     """
-    place = out or bundle.path.with_name(f"{bundle.path.name}-edgetpu")
-    written, log = compile_bundle(bundle, place, force)
+    out_dir = out or bundle.path.with_name(f"{bundle.path.name}-edgetpu")
+    written, log = compile_bundle(bundle, out_dir, force)
     lines = [
         f"{PROGRAM} {log.version}: {log.mapped} operators on the Edge TPU, {log.on_cpu} on the CPU",
         *(f"{kind} {count}: {status}" for kind, count, status in log.lines),

@@ -29,7 +29,7 @@ from edgebrain.errors import BadData, BadImage, CannotWrite
 from edgebrain.files import read_json, sha256_json, whole_folder, write_json
 from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.opencv import opencv_alone
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 VERSION = 2
 THREADS = 2
@@ -243,8 +243,8 @@ def _read(record: Record, side: int) -> _Slice:
         sample = record.load()
     except BadImage as problem:
         return _Slice(record, reason=problem.message)
-    soft = shrink(sample.mask.astype(np.uint8) * 255, side, side)
-    return _Slice(record, shrink(sample.image, side, side), soft, sample.image_sha256, sample.mask_sha256)
+    soft = downsample(sample.mask.astype(np.uint8) * 255, side, side)
+    return _Slice(record, downsample(sample.image, side, side), soft, sample.image_sha256, sample.mask_sha256)
 
 
 def _groups(folder: Path, dataset: Dataset, names: Sequence[str], images: np.ndarray) -> tuple[str, ...]:
@@ -260,4 +260,4 @@ def _groups(folder: Path, dataset: Dataset, names: Sequence[str], images: np.nda
 def _at_groups_side(images: np.ndarray) -> np.ndarray:
     if images.shape[1:] == (GROUPS_SIDE, GROUPS_SIDE):
         return images
-    return np.stack([shrink(np.asarray(image), GROUPS_SIDE, GROUPS_SIDE) for image in images])
+    return np.stack([downsample(np.asarray(image), GROUPS_SIDE, GROUPS_SIDE) for image in images])

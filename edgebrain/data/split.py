@@ -58,7 +58,11 @@ class Split:
         return tuple(getattr(self, side))
 
     def side(self, name: str) -> str:
-        """The side that a slice is on. Raises BadData: the name is on no side."""
+        """The side that a slice is on.
+
+        Raises:
+            BadData: The name is on no side.
+        """
         for side in SIDES:
             if name in self.names_of(side):
                 return side

@@ -18,7 +18,7 @@ def groups_from_images(images: np.ndarray) -> list[str]:
     Memory: 13 KiB an image besides the images; a memory map is read in order.
 
     Args:
-        images: (N, 128, 128) uint8 grey levels, as `transform.shrink` makes them.
+        images: (N, 128, 128) uint8 grey levels, as `transform.downsample` makes them.
 
     Returns:
         The group of each slice, named g00000, g00001, ... in the order in which groups first occur.

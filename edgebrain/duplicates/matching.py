@@ -91,7 +91,7 @@ def find_links(images: np.ndarray, progress: Progress = no_progress) -> Links:
     linked with the first of them. Flat slices are linked with nothing. Memory: 13 KiB an image besides the images.
 
     Args:
-        images: (N, 128, 128) uint8 grey levels, as `transform.shrink` makes them; may be a memory map.
+        images: (N, 128, 128) uint8 grey levels, as `transform.downsample` makes them; may be a memory map.
         progress: Called with "matching", the steps done and the steps in all.
 
     Returns:

@@ -1,7 +1,8 @@
-"""How many groups would have been enough, where a bench could not say on which side of a margin a drop lies.
+"""Sample size for inconclusive verdicts: how many groups would decide whether a drop is within its margin.
 
-With that number four of five such benches would be settled, if drop and spread are as they were observed. It is a
-forecast from the very data that were too few, and no promise.
+A group is what is independent: a patient, or the copies of one picture. The power is 0.8: with that many groups, four
+of five benches would be conclusive, provided that the observed drop and spread are the true ones. It is estimated after
+the fact, from the very data that were too few, so it is rough.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ import numpy as np
 from edgebrain.evaluation.paired_proportions import Discordant, count_discordant, discordant_interval
 
 POWER = 0.8
-# A larger number only means that the drop cannot be told from the margin by any measurement.
-MOST_GROUPS = 1_000_000
+# Above this the drop practically equals the margin, and no number of groups would do.
+MAX_GROUPS = 1_000_000
 
 
 def groups_for_mean(values: np.ndarray, low: float, high: float, margin: float, confidence: float) -> int | None:
-    """Number of groups that would settle on which side of a margin a mean lies.
+    """Total number of groups that would decide on which side of a margin a mean drop lies.
 
-    The half of the interval that faces the margin shrinks as 1 / sqrt(n); it is lengthened by what POWER asks for.
+    The half-width of the interval on the margin's side shrinks as 1 / sqrt(n). It is multiplied by
+    1 + z(POWER) / z(confidence), so that the interval stays clear of the margin in that share of repetitions.
 
     Args:
-        values: (n,) float, one a group, in the unit of `margin`.
+        values: (n,) float, the mean drop of each group, positive where the bundle is worse; in the unit of `margin`.
         low: Lower end of the interval that these groups gave; may be infinite.
         high: Upper end.
         margin: The largest drop that is accepted.
-        confidence: Of the interval, in (0, 1).
+        confidence: Confidence level of the interval, in (0, 1).
 
     Returns:
-        The number; None where the drop practically equals the margin, or the interval has no end.
+        The total, not how many more; None if the drop practically equals the margin, or the interval has no end.
 
     Example:
         >>> groups_for_mean(np.array([0.0, 0.01, 0.02, 0.01]), low=-0.01, high=0.03, margin=0.02, confidence=0.95)
@@ -44,27 +46,29 @@ def groups_for_mean(values: np.ndarray, low: float, high: float, margin: float, 
     if not math.isfinite(half) or gap == 0.0:
         return None
     normal = NormalDist()
-    longer = 1.0 + normal.inv_cdf(POWER) / normal.inv_cdf(0.5 + confidence / 2.0)
-    groups = len(values) * (half * longer / gap) ** 2
-    return math.ceil(groups) if groups <= MOST_GROUPS else None
+    power_factor = 1.0 + normal.inv_cdf(POWER) / normal.inv_cdf(0.5 + confidence / 2.0)
+    groups = len(values) * (half * power_factor / gap) ** 2
+    return math.ceil(groups) if groups <= MAX_GROUPS else None
 
 
 def groups_for_proportion(
     values: np.ndarray, margin: float, confidence: float, sizes: np.ndarray | None = None
 ) -> int | None:
-    """Number of groups that would settle on which side of a margin a difference of proportions lies.
+    """Total number of groups that would decide on which side of a margin a difference of proportions lies.
 
-    The observed pairs are scaled up to more groups, as much bad luck is added as POWER asks for, and the interval is
-    computed again. Without a discordant pair there is no luck to add, and the answer is the rule of three.
+    The observed counts are scaled to n groups and shifted towards the margin by z(POWER) standard errors; then the
+    interval is computed again. Without a discordant pair the standard error is 0, and the answer is the n at which the
+    bound for zero events, z^2 / (n + z^2), falls below the margin.
 
     Args:
-        values: (n,) float in [-1, 1], one a group, as of `paired_proportions.score_interval`.
-        margin: The largest drop that is accepted, as a share.
-        confidence: Of the interval, in (0, 1).
-        sizes: (n,) int, slices of each group; one slice each where left out.
+        values: (n,) float in [-1, 1], of each group the share of slices that were right before and are wrong now, minus
+            the share of those that were wrong and are right now.
+        margin: The largest drop that is accepted, as a fraction of 1.
+        confidence: Confidence level of the interval, in (0, 1).
+        sizes: (n,) int, slices of each group; one slice each when left out.
 
     Returns:
-        The number; None where the drop practically equals the margin.
+        The total, not how many more; None if the drop practically equals the margin.
 
     Example:
         >>> groups_for_proportion(np.zeros(50), margin=0.02, confidence=0.95)
@@ -74,25 +78,25 @@ def groups_for_proportion(
     below = float(np.mean(values)) < margin
     spread = float(np.std(values)) / observed.size * NormalDist().inv_cdf(POWER)
 
-    def settled(groups: int) -> bool:
-        ratio, bad_luck = groups / observed.groups, spread * math.sqrt(groups)
+    def is_conclusive(groups: int) -> bool:
+        ratio, shift = groups / observed.groups, spread * math.sqrt(groups)
         lost, won = observed.lost * ratio, observed.won * ratio
-        lost, won = (lost + bad_luck, won) if below else (lost, won + bad_luck)
+        lost, won = (lost + shift, won) if below else (lost, won + shift)
         low, high = discordant_interval(Discordant(lost, won, groups, observed.size), confidence)
         return high < margin if below else low > margin
 
-    return _smallest(settled)
+    return _smallest(is_conclusive)
 
 
-def _smallest(settled: Callable[[int], bool]) -> int | None:
-    """The smallest number that settles, by doubling and bisection."""
+def _smallest(is_conclusive: Callable[[int], bool]) -> int | None:
+    """The smallest number that is conclusive, by doubling and bisection; more groups are never less conclusive."""
     high = 1
-    while not settled(high):
+    while not is_conclusive(high):
         high *= 2
-        if high > MOST_GROUPS:
+        if high > MAX_GROUPS:
             return None
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if settled(middle) else (middle, high)
+        low, high = (low, middle) if is_conclusive(middle) else (middle, high)
     return high

@@ -40,7 +40,11 @@ def layer_operators(operators: Sequence[Operator], spec: Spec) -> dict[str, int]
 
 
 def layer_of(spec: Spec, name: str) -> Layer:
-    """The layer with this name. Raises BadBundle: the spec has none."""
+    """The layer with this name.
+
+    Raises:
+        BadBundle: The spec has none.
+    """
     known = {layer.name: layer for layer in spec.layers()}
     if name not in known:
         raise BadBundle(f"the network has no layer {name!r}", f"its layers: {', '.join(known)}")

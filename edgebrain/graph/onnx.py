@@ -1,9 +1,9 @@
 """The operators of an ONNX file.
 
-Quantized operators stand there in QDQ form: a float operator between DequantizeLinear and QuantizeLinear, which a
-runtime fuses where it has an integer kernel; or as operators of their own (QLinearConv, MatMulInteger).
-ONNX has no integer ConvTranspose, so one between conversions is told as the float operator that it is (4 % of the
-U-Net's multiplies); ONNX Runtime 1.31 on a CPU fuses every Conv and Gemm that is told as int8 here.
+Quantized operators are in QDQ form: a float operator between DequantizeLinear and QuantizeLinear, which a runtime fuses
+where it has an integer kernel; or operators of their own (QLinearConv, MatMulInteger).
+ONNX has no integer ConvTranspose, so one between conversions is counted as the float operator that it is (4 % of the
+U-Net's multiplies); ONNX Runtime 1.31 on a CPU fuses every Conv and Gemm that is counted as int8 here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WEIGHTED = {
 LAYER_KINDS = {"Conv": "conv", "ConvTranspose": "up", "Gemm": "dense"}
 # Operators without an integer form in any version of ONNX: their quantized inputs are dequantized and then multiplied.
 FLOAT_ONLY = ("ConvTranspose",)
-# They hand on what they are given; half-precision models put a Cast before float weights.
+# These pass values on unchanged; half-precision models put a Cast before float weights.
 UNPACKS = ("Cast", "Identity", "Transpose", "Reshape")
 
 
@@ -53,8 +53,11 @@ class _Graph:
 def operators(content: bytes) -> list[Operator]:
     """Every operator of a model, in the order of computation.
 
-    Args: content: the whole file; weights inside, shapes fixed.
-    Raises BadBundle: not an ONNX model, one with impossible shapes, or one whose shapes are not fixed.
+    Args:
+        content: The whole file; weights inside, shapes fixed.
+
+    Raises:
+        BadBundle: Not an ONNX model, one with impossible shapes, or one whose shapes are not fixed.
     """
     try:
         model = onnx.load_model_from_string(content)
@@ -81,7 +84,7 @@ def _known(graph: Any) -> _Graph:
 
 def _operator(graph: _Graph, node: Any, version: int) -> Operator:
     weighted = node.op_type in WEIGHTED
-    activation, weight = (node.input[place] for place in WEIGHTED.get(node.op_type, (0, 0))) if node.input else ("", "")
+    activation, weight = (node.input[index] for index in WEIGHTED.get(node.op_type, (0, 0))) if node.input else ("", "")
     stored = weighted and _source(graph, weight) in graph.stored
     # A product of two activations (attention) has no weights; both must then be quantized.
     activations = [activation, weight] if weighted and not stored else [activation]
@@ -99,7 +102,7 @@ def _operator(graph: _Graph, node: Any, version: int) -> Operator:
 
 
 def _declared_type(graph: _Graph, name: str) -> str:
-    """The type that stands at an operator's input."""
+    """The type that the file declares for an operator's input."""
     return graph.types.get(name, "")
 
 

@@ -1,7 +1,8 @@
 """The operators of an OpenVINO IR (.xml and .bin).
 
-The IR writes quantization as FakeQuantize in front of an operator that is still drawn in float; the plugin turns the
-pair into an integer kernel where the weights are stored as 8-bit integers too. Both are looked for here.
+The IR writes quantization as FakeQuantize in front of an operator that still has float inputs; the plugin turns the
+pair into an integer kernel where the weights are stored as 8-bit integers too. An operator counts as int8 where both
+hold.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ with importing("openvino", "openvino", "reading OpenVINO files"):
 WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
 # Operator -> kind of layer in a network's spec.
 LAYER_KINDS = {"Convolution": "conv", "ConvolutionBackpropData": "up", "MatMul": "dense"}
-BORDER = ("Constant", "Parameter", "Result")
+NOT_COMPUTED = ("Constant", "Parameter", "Result")
 # A plugin moves the dequantization behind these, so that what follows still gets integers.
 MOVES_ONLY = ("MaxPool", "Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Split", "VariadicSplit")
 # Between stored integer weights and the operator: back to float, zero point, scale, and changes of shape.
@@ -33,8 +34,12 @@ LEVELS = 256
 def operators(xml: bytes, weights: bytes) -> list[Operator]:
     """Every operator of a model except constants and its border, in the order of computation.
 
-    Args: xml, weights: the whole model.xml and model.bin.
-    Raises BadBundle: not an IR that this OpenVINO reads.
+    Args:
+        xml: The whole model.xml and model.bin.
+        weights: The whole model.xml and model.bin.
+
+    Raises:
+        BadBundle: Not an IR that this OpenVINO reads.
     """
     return [operator(node) for node in nodes(read(xml, weights))]
 
@@ -49,14 +54,14 @@ def read(xml: bytes, weights: bytes) -> Any:
 
 
 def nodes(model: Any) -> list[Any]:
-    """The nodes that `operators` tells of, in its order."""
-    return [node for node in model.get_ordered_ops() if node.get_type_name() not in BORDER]
+    """The nodes that `operators` describes, in its order."""
+    return [node for node in model.get_ordered_ops() if node.get_type_name() not in NOT_COMPUTED]
 
 
 def operator(node: Any) -> Operator:
-    """What one of `nodes` computes on."""
+    """Describe one of `nodes`."""
     kind = node.get_type_name()
-    sources = [node.input_value(place) for place in range(node.get_input_size())]
+    sources = [node.input_value(index) for index in range(node.get_input_size())]
     digits = re.search(r"\d+", node.get_type_info().version_id or "")
     weighted = kind in WEIGHTED
     # A product of two activations (attention) has no weights; both ends must then be quantized.
@@ -75,7 +80,7 @@ def operator(node: Any) -> Operator:
 
 
 def _activation_type(source: Any) -> str:
-    """The 8-bit type that a FakeQuantize gives to an activation, or the type it is drawn with."""
+    """The 8-bit type that a FakeQuantize gives to an activation, else the type that the file declares."""
     node = source.get_node()
     kind = node.get_type_name()
     if kind == "FakeQuantize" and node.get_attributes()["levels"] <= LEVELS:
@@ -84,7 +89,7 @@ def _activation_type(source: Any) -> str:
         return "int8" if signed else "uint8"
     if kind in MOVES_ONLY:
         # Concat has many activations, the others have one, followed by constants such as a shape.
-        moved = [node.input_value(place) for place in range(node.get_input_size() if kind == "Concat" else 1)]
+        moved = [node.input_value(index) for index in range(node.get_input_size() if kind == "Concat" else 1)]
         types = {_activation_type(one) for one in moved}
         if types <= set(EIGHT_BIT):
             return sorted(types)[0]
@@ -115,8 +120,8 @@ def _macs(node: Any, kind: str) -> int:
     )
     if kind == "MatMul":
         return prod(out) * (given[-2] if node.get_attributes()["transpose_a"] else given[-1])
-    places = given if "Backprop" in kind else out
-    return places[0] * prod(places[2:]) * prod(weights)
+    positions = given if "Backprop" in kind else out
+    return positions[0] * prod(positions[2:]) * prod(weights)
 
 
 def _dtype(port: Any) -> str:

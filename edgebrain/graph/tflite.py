@@ -33,8 +33,11 @@ TYPES: dict[int, str] = {code: name.lower() for name, code in vars(schema.Tensor
 def operators(content: bytes) -> list[Operator]:
     """Every operator of a model, in the order of computation; each with its version, which decides what a device maps.
 
-    Args: content: the whole file.
-    Raises BadBundle: not a TFLite model, or one that is damaged.
+    Args:
+        content: The whole file.
+
+    Raises:
+        BadBundle: Not a TFLite model, or one that is damaged.
     """
     if content[4:8] != IDENTIFIER:
         raise BadBundle("the file is not a TFLite model (no TFL3 mark)", "export the model again")
@@ -47,11 +50,11 @@ def operators(content: bytes) -> list[Operator]:
 
 def _operator(model: Any, graph: Any, entry: Any) -> Operator:
     code = model.operatorCodes[entry.opcodeIndex]
-    # Codes above 126 stand in the newer field only, older writers fill the older one only.
+    # Codes above 126 are in the newer field only, and older writers fill the older field only.
     kind = KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
     if kind == "CUSTOM":
         kind = code.customCode.decode()
-    given = [graph.tensors[place] for place in entry.inputs if place >= 0]
+    given = [graph.tensors[index] for index in entry.inputs if index >= 0]
     made = graph.tensors[entry.outputs[0]]
     activation, weight = _ends(graph, entry, kind)
     inputs = (activation,) if activation is not None else given[:1]
@@ -71,7 +74,7 @@ def _ends(graph: Any, entry: Any, kind: str) -> tuple[Any, Any]:
     """The tensors of activation and weights, or None and None for an operator without weights."""
     if kind not in WEIGHTED:
         return None, None
-    activation, weight = (graph.tensors[entry.inputs[place]] for place in WEIGHTED[kind])
+    activation, weight = (graph.tensors[entry.inputs[index]] for index in WEIGHTED[kind])
     return activation, weight
 
 

@@ -1,4 +1,4 @@
-"""What a device's compiler asks of an operator of a .tflite file beyond kind, version and types."""
+"""Details of the operators of a .tflite file on which a device's compiler decides, beyond kind, version and types."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ ACTIVATIONS: dict[int, str] = {
 class Detail:
     """One operator.
 
-    types: of the tensors that it computes on and of its outputs, constants left out. shapes: of the same. dynamic: one
-    of them has a free side. activation: fused into it, NONE where there is none. dilation: (height, width). axes: of a
-    reduction, counted from 0. constants: how many inputs are stored in the file. stored_bytes: their size.
+    Attributes:
+        operator: Its kind, version, types and multiply-adds.
+        types: Of the tensors that it computes on and of its outputs, without constants.
+        shapes: Of the same tensors.
+        dynamic: Whether one of these shapes has a free side.
+        activation: The activation fused into it, NONE where there is none.
+        dilation: (height, width).
+        axes: Axes of a reduction, counted from 0.
+        constants: How many of its inputs are stored in the file.
+        stored_bytes: Size of these inputs.
     """
 
     operator: Operator
@@ -40,7 +47,11 @@ class Detail:
 def details(content: bytes) -> list[Detail]:
     """The operators of a model in the order of computation, each with its details.
 
-    Args: content: the whole file. Raises BadBundle: not a TFLite model, or one that is damaged.
+    Args:
+        content: The whole file.
+
+    Raises:
+        BadBundle: Not a TFLite model, or one that is damaged.
     """
     found = operators(content)
     try:
@@ -52,11 +63,11 @@ def details(content: bytes) -> list[Detail]:
 
 
 def _detail(model: Any, graph: Any, entry: Any, operator: Operator) -> Detail:
-    given = [graph.tensors[place] for place in entry.inputs if place >= 0]
+    given = [graph.tensors[index] for index in entry.inputs if index >= 0]
     stored = [tensor for tensor in given if _content(model, tensor)]
     # By identity: equal tensors are different ones.
     moving = [tensor for tensor in given if all(tensor is not one for one in stored)]
-    moving += [graph.tensors[place] for place in entry.outputs]
+    moving += [graph.tensors[index] for index in entry.outputs]
     options = entry.builtinOptions
     return Detail(
         operator=operator,

@@ -89,8 +89,13 @@ def build_kit(
 ) -> Kit:
     """Write a kit whole or not at all; the reference is recorded here, with the interpreter of this machine.
 
-    Args: slices: name -> picture file, for the self-test; they travel in the kit. target: of MACHINES.
-    Raises as `check_kit`; BadImage: a slice that cannot be used. NoWheels: a wheel cannot be fetched. CannotWrite.
+    Args:
+        slices: Name -> picture file, for the self-test; they travel in the kit.
+        target: Of MACHINES.
+
+    Raises:
+        EdgebrainError: As `check_kit`; BadImage: a slice that cannot be used. NoWheels: a wheel cannot be fetched.
+            CannotWrite.
     """
     refuse_to_overwrite(out, force)
     place, chosen = check_kit(bundle, target, python)
@@ -122,8 +127,16 @@ def _signature(bundle: Bundle) -> dict[str, bytes]:
 def telling_slices(bundle: Bundle, candidates: Mapping[str, bytes], count: int) -> dict[str, bytes]:
     """The slices of a self-test: of each answer (class, whether anything is marked) and each file type in turn.
 
-    A test on slices that all give an empty mask would not see how masks are made. Args: candidates: name -> picture
-    file. Returns: at most `count` of them, in order of name. Raises as `open_session` and `Session.predict_file`.
+    A test on slices that all give an empty mask would not see how masks are made.
+
+    Args:
+        candidates: Name -> picture file.
+
+    Returns:
+        At most `count` of them, in order of name.
+
+    Raises:
+        EdgebrainError: As `open_session` and `Session.predict_file`.
     """
     session = open_session(bundle)
     alike: dict[tuple[str, bool, str], list[str]] = {}

@@ -89,8 +89,11 @@ class Wheel:
 def wheels_for(packages: Sequence[str], place: Place) -> list[Path]:
     """The wheels of these packages and of all they need, for exactly this place, verified.
 
-    Returns: files in the cache folder, by name; fetched where they are not there yet.
-    Raises NoWheels: none fits this place (which package, and which places there are), or one cannot be fetched.
+    Returns:
+        Files in the cache folder, by name; fetched where they are not there yet.
+
+    Raises:
+        NoWheels: None fits this place (which package, and which places there are), or one cannot be fetched.
     """
     wheels = choose_wheels(packages, place)
     folder = cache_folder() / "wheels"
@@ -227,7 +230,11 @@ def _fetch(wheels: Sequence[Wheel], place: Place, folder: Path) -> None:
 
 
 def _pip() -> list[str]:
-    """The command line of pip: this Python's own, or the one that uv brings. Raises NoWheels: neither is here."""
+    """The command line of pip: this Python's own, or the one that uv brings.
+
+    Raises:
+        NoWheels: Neither is here.
+    """
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):

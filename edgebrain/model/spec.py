@@ -97,7 +97,11 @@ class Spec(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Spec:
-        """The reverse of `as_json`. Raises BadRecipe: a key is unknown, or a width is impossible."""
+        """The reverse of `as_json`.
+
+        Raises:
+            BadRecipe: A key is unknown, or a width is impossible.
+        """
 
     def as_json(self) -> dict[str, Any]:
         """The spec as manifest entry."""

@@ -154,7 +154,11 @@ def _shells(canvas: Canvas, tissue: Tissue, outline: np.ndarray) -> None:
 def _brain(
     canvas: Canvas, rng: np.random.Generator, tissue: Tissue, fine: np.ndarray, outline: np.ndarray, drift: float
 ) -> np.ndarray:
-    """Folded cortex around white matter. Returns: (H, W) uint8, 1 in the brain."""
+    """Folded cortex around white matter.
+
+    Returns:
+        (H, W) uint8, 1 in the brain.
+    """
     inside = canvas.region(outline)
     # A blurred small copy of the brain measures depth at little cost: 0.5 at its edge, 1 within.
     small = cv2.resize(inside, (64, 64), interpolation=cv2.INTER_NEAREST)

@@ -23,7 +23,11 @@ STDOUT = Path("-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns: exit code, 1 after an error, 3 after a self-test that failed, 130 after Ctrl-C."""
+    """Run a command.
+
+    Returns:
+        Exit code, 1 after an error, 3 after a self-test that failed, 130 after Ctrl-C.
+    """
     print_anything()
     options = _parser().parse_args(arguments)
     try:

@@ -36,10 +36,14 @@ def answer_file(
 ) -> Result:
     """Answer a picture's file.
 
-    Args: name: as table and messages call it. stem: of mask and overlay, relative to `out`. changed: it had a line that
-    says something else.
-    Raises BadImage: there is no answer, and no line yet (see `append_failure`). CannotWrite: the disk is full, or the
-    folder cannot be written to.
+    Args:
+        name: As table and messages call it.
+        stem: Of mask and overlay, relative to `out`.
+        changed: It had a line that says something else.
+
+    Raises:
+        BadImage: There is no answer, and no line yet (see `append_failure`).
+        CannotWrite: The disk is full, or the folder cannot be written to.
     """
     data, status = read_file(path, name)
     state = FileState.of(status)

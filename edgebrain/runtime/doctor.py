@@ -33,21 +33,35 @@ class Extra:
         return [module for module in self.modules if find_spec(module) is None]
 
 
-EXTRAS = (
+PARTS = (
     Extra("edge", ("ai_edge_litert", "cv2"), "predict and bench TFLite bundles"),
     Extra("tflite-runtime", ("tflite_runtime", "cv2"), "the same with Python 3.11 or older and NumPy 1"),
     Extra("openvino", ("openvino", "cv2"), "predict and bench OpenVINO bundles"),
-    Extra("onnx", ("onnx", "onnxruntime", "cv2"), "predict and bench ONNX bundles"),
-    Extra("data", ("cv2", "scipy"), "read data sets, write the phantom set"),
-    Extra("bench", ("surface_distance", "scipy"), "HD95 and surface Dice among the scores"),
+    Extra("onnx", ("onnx", "onnxruntime", "sympy", "cv2"), "predict and bench ONNX bundles"),
+    Extra("data", ("cv2", "scipy", "jinja2"), "read and audit data sets, write the phantom set"),
+    Extra("bench", ("surface_distance", "junitparser", "scipy"), "HD95, surface Dice and JUnit in reports"),
     Extra("train", ("tensorflow", "keras", "matplotlib", "cv2", "scipy"), "train; bench the float Keras model"),
+    Extra("jax", ("jax", "keras", "matplotlib", "cv2", "scipy"), "train with JAX (KERAS_BACKEND=jax)"),
+    Extra("torch", ("torch", "keras", "matplotlib", "cv2", "scipy"), "train with PyTorch (KERAS_BACKEND=torch)"),
+    Extra("tensorboard", ("tensorboard",), "event files of a training (train --tensorboard)"),
     Extra(
         "compress",
         ("tensorflow", "keras", "tensorflow_model_optimization", "tf_keras", "nncf", "tf2onnx"),
         "quantize, prune and export: TFLite, OpenVINO, ONNX",
     ),
+    Extra("sign", ("cryptography",), "sign bundles and kits (bundle keygen, bundle sign)"),
 )
-# Extras that replace one another: who has one is not told to install the other.
+# As in pyproject.toml: JAX, PyTorch and the old interpreter replace what is in it.
+OF_ALL = ("edge", "openvino", "onnx", "data", "bench", "train", "tensorboard", "compress", "sign")
+EXTRAS = (
+    *PARTS,
+    Extra(
+        "all",
+        tuple(dict.fromkeys(module for part in PARTS if part.name in OF_ALL for module in part.modules)),
+        "all of this but tflite-runtime, jax and torch",
+    ),
+)
+# Extras that replace one another: where the second is installed, the first is not proposed.
 ALTERNATIVES = {"tflite-runtime": "edge"}
 MISSING = ("not installed", "")
 
@@ -58,11 +72,15 @@ Broken = Mapping[str, tuple[str, str]]
 def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress = no_progress) -> dict[str, Any]:
     """Facts for `edgebrain doctor`.
 
-    Args: targets: names of the targets that can be started here. lacking: name -> what is missing, for the others.
-    progress: called with libraries tried and libraries in all.
-    Returns: environment; extras, each with installed (and working), missing and broken modules, what it adds and the
-    pip line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
-    targets, name -> the formats that can run there; lacking.
+    Args:
+        targets: Names of the targets that can be started here.
+        lacking: Name -> what is missing, for the others.
+        progress: Called with libraries tried and libraries in all.
+
+    Returns:
+        Environment; extras, each with installed (and working), missing and broken modules, what it adds and the pip
+        line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
+        targets, name -> the formats that can run there; lacking.
     """
     known = all_engines()
     # An engine of another device, such as the Edge TPU, cannot be tried without it; its library can.

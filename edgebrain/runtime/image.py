@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from edgebrain.errors import BadImage, IncompleteImage
-from edgebrain.runtime.header import AGAIN, Header, has_whole_deflate, read_header, upright_tiff
+from edgebrain.runtime.header import AGAIN, Header, read_header
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.properties import BITS, COMPRESSION, NO_ALPHA, TIFF, check_properties
 from edgebrain.runtime.quiet import heard_on_stderr
+from edgebrain.runtime.tiff_tags import has_whole_deflate, upright_tiff
 
 MOST_BYTES = 256 << 20
 MOST_PIXELS = 64 << 20
@@ -36,7 +37,8 @@ PIPE_PATIENCE_S = 5.0
 def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
     """A file's bytes and its state, looked at before it is read: memory stays within the budget.
 
-    Raises BadImage: it cannot be read, or is over the budget.
+    Raises:
+        BadImage: It cannot be read, or is over the budget.
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
@@ -64,10 +66,17 @@ def _wait_for_writer(descriptor: int, name: str) -> None:
 def decode(data: bytes, name: str) -> np.ndarray:
     """The slice in a PNG, JPEG or TIFF file, as a viewer shows it.
 
-    Args: data: the whole file. name: how errors call it.
-    Returns: (H, W) uint8, C-contiguous; three channels that agree (within 16 levels) give their rounded mean.
-    Raises BadImage: of another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), coloured, partly transparent,
-    or with a property that is refused (see `properties`). IncompleteImage: empty, cut short or damaged.
+    Args:
+        data: The whole file.
+        name: How errors call it.
+
+    Returns:
+        (H, W) uint8, C-contiguous; three channels that agree (within 16 levels) give their rounded mean.
+
+    Raises:
+        BadImage: Of another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), coloured, partly transparent, or
+            with a property that is refused (see `properties`).
+        IncompleteImage: Empty, cut short or damaged.
     """
     if len(data) > MOST_BYTES:
         raise BadImage(f"{name}: has {len(data) >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
@@ -150,7 +159,11 @@ def _opaque(pixels: np.ndarray, header: Header, name: str) -> np.ndarray:
 
 
 def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
-    """One channel of three that agree. pixels: (H, W, 3) uint8. Returns: (H, W) uint8."""
+    """One channel of three that agree. pixels: (H, W, 3) uint8.
+
+    Returns:
+        (H, W) uint8.
+    """
     blue, green, red = (pixels[..., channel] for channel in range(3))
     spread = int((np.maximum(np.maximum(blue, green), red) - np.minimum(np.minimum(blue, green), red)).max())
     if spread > GREY_TOLERANCE:

@@ -18,7 +18,8 @@ def measure_files(
 ) -> dict[str, Any]:
     """Time a bundle on pictures. latency_ms: transform, engine and back; engine_ms: the interpreter alone.
 
-    Raises BadImage: a picture that cannot be used, named. Others as `open_session`.
+    Raises:
+        BadImage: A picture that cannot be used, named. Others as `open_session`.
     """
     environment_before = environment()
     session = open_session(bundle, engine, threads)

@@ -30,7 +30,9 @@ class OutputNames:
         Its stem, or where another picture has that the whole file name, or a number too. A name that would be too long
         is cut, and a hash of the whole takes the place of the rest.
 
-        Args: folder: sub-folder of the output, empty for none. picture: the file's name.
+        Args:
+            folder: Sub-folder of the output, empty for none.
+            picture: The file's name.
         """
         for wished in (PurePath(picture).stem, picture):
             if self._take(choice := _inside(folder, wished)):

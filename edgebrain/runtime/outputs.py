@@ -102,8 +102,15 @@ def check_pixel_mm(pixel_mm: float | None) -> None:
 def overlay(image: np.ndarray, mask: np.ndarray, text: str) -> np.ndarray:
     """The slice with the lesion's outline on it and a caption below.
 
-    Small slices are enlarged by a whole factor until the outline can be read. Args: image: (H, W) uint8. mask: (H, W)
-    bool. text: ASCII. Returns: (h, w, 3) uint8, BGR.
+    Small slices are enlarged by a whole factor until the outline can be read.
+
+    Args:
+        image: (H, W) uint8.
+        mask: (H, W) bool.
+        text: ASCII.
+
+    Returns:
+        (h, w, 3) uint8, BGR.
     """
     height, width = image.shape
     factor = max(1, -(-SMALLEST_OVERLAY // min(height, width))) if max(height, width) < 4 * SMALLEST_OVERLAY else 1

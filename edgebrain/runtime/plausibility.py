@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 NOT_A_HEAD = "this does not look like a head slice"
 # Between the 1st and the 99th percentile of the grey levels.
@@ -29,7 +29,8 @@ LEAST_CORRELATION = 0.4
 def unlike_a_head(image: np.ndarray) -> str:
     """Why a picture does not look like a head slice; empty where it may be one.
 
-    Args: image: (H, W) uint8.
+    Args:
+        image: (H, W) uint8.
     """
     reason = _reason(image)
     return f"{NOT_A_HEAD}: {reason}" if reason else ""
@@ -43,7 +44,7 @@ def _reason(image: np.ndarray) -> str:
     levels = int(np.count_nonzero(counts))
     if levels < FEWEST_LEVELS:
         return f"it has {levels} grey levels only, as a mask has"
-    small = shrink(image, SIDE, SIDE).astype(np.int32)
+    small = downsample(image, SIDE, SIDE).astype(np.int32)
     is_dark = small <= max(DARK_LEVEL, DARK_SHARE * small.max())
     dark = max(float(_frame(is_dark, inset).mean()) for inset in INSETS)
     if dark < LEAST_DARK_FRAME:

@@ -175,7 +175,11 @@ def _nothing(found: Inputs) -> Outcome:
 
 
 def find_pictures(inputs: Sequence[Path]) -> list[Path]:
-    """The paths of `find_inputs`. Raises BadImage: there is none, or a folder that cannot be opened."""
+    """The paths of `find_inputs`.
+
+    Raises:
+        BadImage: There is none, or a folder that cannot be opened.
+    """
     found = find_inputs(inputs)
     if found.unusable:
         raise found.unusable[0][1]

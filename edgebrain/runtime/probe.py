@@ -31,8 +31,12 @@ GIVEN, WANTED = [-2.0, -1.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]
 def try_out(names: Sequence[str], progress: Progress = no_progress) -> dict[str, tuple[str, str] | None]:
     """Import modules and run engines, each in a child process that may die of it.
 
-    Args: names: modules to import, or `engine:NAME`. progress: called with things tried and things in all.
-    Returns: name -> None where it works; else the loader's own words and what usually helps.
+    Args:
+        names: Modules to import, or `engine:NAME`.
+        progress: Called with things tried and things in all.
+
+    Returns:
+        Name -> None where it works; else the loader's own words and what usually helps.
     """
     found: dict[str, tuple[str, str] | None] = {}
     while waiting := [name for name in names if name not in found]:

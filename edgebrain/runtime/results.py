@@ -116,10 +116,14 @@ def open_table(
 ) -> Iterator[ResultsTable]:
     """The results.csv of a folder, which no other process writes to while this one does.
 
-    Args: classes: names of the class columns. model: name and manifest_sha256 of the bundle that answers. existing:
-    what to do where the folder has a table already.
-    Raises CannotWrite: there is a table and `existing` is refuse; another process has it; it is another model's, or
-    was not written by edgebrain; the folder cannot be used.
+    Args:
+        classes: Names of the class columns.
+        model: Name and manifest_sha256 of the bundle that answers.
+        existing: What to do where the folder has a table already.
+
+    Raises:
+        CannotWrite: There is a table and `existing` is refuse; another process has it; it is another model's, or was
+            not written by edgebrain; the folder cannot be used.
     """
     path = out / RESULTS
     try:

@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SelfTestResult:
     """What a self-test found. differences: of each slice the first step that differs. made, here: who answered."""
 
     bundle: str
@@ -79,7 +79,11 @@ class Verdict:
 def record(session: Session, slices: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of `reference/`, for these pictures (name -> file) answered by this session.
 
-    Returns: path below `reference/` -> content. Raises as `Session.predict_file`.
+    Returns:
+        Path below `reference/` -> content.
+
+    Raises:
+        EdgebrainError: As `Session.predict_file`.
     """
     contents, expected = {}, []
     for name, data in slices.items():
@@ -99,11 +103,12 @@ def record(session: Session, slices: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**contents, "expected.json": canonical_json(table).encode()}
 
 
-def self_test(folder: Path) -> Verdict:
+def self_test(folder: Path) -> SelfTestResult:
     """Answer the slices of an unpacked or installed kit again, and hold each step against what is expected.
 
-    Raises BadKit: a part is missing, changed, or does not belong to the rest. BadBundle, MissingExtra: as
-    `open_session`.
+    Raises:
+        BadKit: A part is missing, changed, or does not belong to the rest.
+        BadBundle, MissingExtra: As `open_session`.
     """
     expected = read_json(folder / "reference" / "expected.json", BadKit, AGAIN)
     if not isinstance(expected, dict) or expected.get("schema") != SCHEMA:
@@ -113,7 +118,7 @@ def self_test(folder: Path) -> Verdict:
         raise BadKit(f"{folder / 'bundle'}: is another bundle than the one the reference was made with", AGAIN)
     found = (_first_difference(session, folder / "reference", entry) for entry in expected["slices"])
     differences = tuple(difference for difference in found if difference is not None)
-    return Verdict(session.bundle.name, len(expected["slices"]), differences, expected["made"], facts(session))
+    return SelfTestResult(session.bundle.name, len(expected["slices"]), differences, expected["made"], facts(session))
 
 
 def facts(session: Session) -> dict[str, Any]:
@@ -161,7 +166,11 @@ def _first_difference(session: Session, reference: Path, entry: Mapping[str, Any
 
 
 def _expected(reference: Path, entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of all steps as they were when the kit was made. Raises BadKit: they were changed."""
+    """The arrays of all steps as they were when the kit was made.
+
+    Raises:
+        BadKit: They were changed.
+    """
     path = reference / "steps" / f"{entry['name']}.z"
     try:
         content = zlib.decompress(_read(path))

@@ -17,7 +17,14 @@ from edgebrain.files import sha256_bytes
 from edgebrain.runtime.engines import Engine, open_engine
 from edgebrain.runtime.image import decode, read_file
 from edgebrain.runtime.opencv import cv2
-from edgebrain.runtime.transform import cut, resize_exact, shrink, to_class_probabilities, to_probability, to_tensor
+from edgebrain.runtime.transform import (
+    downsample,
+    resize_exact,
+    threshold_mask,
+    to_class_probabilities,
+    to_probability,
+    to_tensor,
+)
 
 PREDICT_STAGES = ("preprocess", "inference", "postprocess")
 
@@ -114,7 +121,7 @@ class Session:
             raise TypeError(f"image: expected an array, a path or bytes, got {type(image).__name__}")
         _refuse_unless_slice(image)
         start = time.perf_counter_ns()
-        small = shrink(image, *self._input.shape[1:3])
+        small = downsample(image, *self._input.shape[1:3])
         tensor = to_tensor(small, self._input)
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
@@ -142,7 +149,7 @@ class Session:
         for image in images:
             _refuse_unless_slice(image)
         start = time.perf_counter_ns()
-        tensor = np.concatenate([to_tensor(shrink(one, *self._input.shape[1:3]), self._input) for one in images])
+        tensor = np.concatenate([to_tensor(downsample(one, *self._input.shape[1:3]), self._input) for one in images])
         ready = time.perf_counter_ns()
         raw = self.engine.run(tensor)
         answered = time.perf_counter_ns()
@@ -188,7 +195,7 @@ class Session:
             class_probabilities = to_class_probabilities(raw["class"], self._ports["class"])
         except BadBundle as problem:
             raise BadBundle(f"{self.bundle.path}: {problem.message}", problem.hint) from problem
-        return probability, cut(probability, self.bundle.threshold), class_probabilities
+        return probability, threshold_mask(probability, self.bundle.threshold), class_probabilities
 
 
 def open_session(

@@ -68,9 +68,17 @@ def watch(
     Every file counts, whatever its ending: what is no picture is rejected by name. Hidden files wait, and so do files
     that still change or have a name such as `x.part`.
 
-    Args: folder: to look into. say: called with a line for each answer. complain: called with what cannot be used, and
-    when the folder has gone (it may come back). stop: asked before each file. Returns: number of files done.
-    Raises CannotWrite: the folder for the answers cannot be used, is another model's, or has a watcher already.
+    Args:
+        folder: To look into.
+        say: Called with a line for each answer.
+        complain: Called with what cannot be used, and when the folder has gone (it may come back).
+        stop: Asked before each file.
+
+    Returns:
+        Number of files done.
+
+    Raises:
+        CannotWrite: The folder for the answers cannot be used, is another model's, or has a watcher already.
     """
     check_pixel_mm(pixel_mm)
     if not folder.is_dir():
@@ -221,7 +229,11 @@ class _Worker:
     complain: Say
 
     def answer(self, arrivals: _Arrivals, name: str) -> bool:
-        """Answer or reject a file. Returns: False where it may still be on its way."""
+        """Answer or reject a file.
+
+        Returns:
+            False where it may still be on its way.
+        """
         file, changed = arrivals.file(name), arrivals.has_changed(name)
         stem = self.names.whole_name(file.folder, file.path.name)
         try:

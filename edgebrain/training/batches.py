@@ -19,8 +19,13 @@ from edgebrain.runtime.opencv import cv2
 
 @dataclass(frozen=True)
 class Batch:
-    """images: (N, side, side, 1) float32 in [0, 1]. masks: the same, lesion's share of a pixel.
-    labels: (N, classes) float32, one-hot."""
+    """A batch of slices.
+
+    Attributes:
+        images: (N, side, side, 1) float32 in [0, 1].
+        masks: (N, side, side, 1) float32 in [0, 1], the lesion's share of each pixel.
+        labels: (N, classes) float32, one-hot.
+    """
 
     images: np.ndarray
     masks: np.ndarray
@@ -28,7 +33,7 @@ class Batch:
 
 
 class Batches:
-    """The training side of a pack, a batch at a time."""
+    """Some slices of a pack, shuffled and augmented, a batch at a time."""
 
     def __init__(
         self,
@@ -39,28 +44,38 @@ class Batches:
         seed: int,
         augment: AugmentPart | None,
     ) -> None:
+        """Choose the slices.
+
+        Args:
+            pack: Images, masks and labels.
+            rows: (N,) indices into the pack.
+            size: Slices a batch, at most N.
+            classes: Number of classes.
+            seed: Of shuffling and augmentation.
+            augment: Strength of the augmentation; None for none.
+        """
         self._pack, self._rows, self._classes = pack, np.asarray(rows), classes
         self._size = min(size, len(self._rows))
         self._seed, self._augment = seed, augment
 
     def __len__(self) -> int:
-        """Batches an epoch; a rest below one batch waits for another epoch's shuffle."""
+        """Batches an epoch; slices that do not fill a batch are left out of it, other ones in each epoch."""
         return len(self._rows) // self._size
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """All batches of an epoch, each made while the step before it runs."""
+        """All batches of an epoch, counted from 0; each is made while the step before it runs."""
         order = np.random.default_rng([self._seed, number]).permutation(self._rows)
         with ThreadPoolExecutor(1) as ahead:
             waiting = ahead.submit(self._make, order, number, 0)
-            for place in range(len(self)):
+            for index in range(len(self)):
                 batch = waiting.result()
-                if place + 1 < len(self):
-                    waiting = ahead.submit(self._make, order, number, place + 1)
+                if index + 1 < len(self):
+                    waiting = ahead.submit(self._make, order, number, index + 1)
                 yield batch
 
-    def _make(self, order: np.ndarray, epoch: int, place: int) -> Batch:
-        rows = order[place * self._size : (place + 1) * self._size]
-        rng = np.random.default_rng([self._seed, epoch, place])
+    def _make(self, order: np.ndarray, epoch: int, index: int) -> Batch:
+        rows = order[index * self._size : (index + 1) * self._size]
+        rng = np.random.default_rng([self._seed, epoch, index])
         pairs = [self._pair(self._pack.images[row], self._pack.masks[row], rng) for row in rows]
         images = np.stack([image for image, _ in pairs])[..., None]
         masks = np.stack([mask for _, mask in pairs])[..., None]
@@ -73,13 +88,13 @@ class Batches:
         image, mask = (cv2.warpAffine(np.ascontiguousarray(a), matrix, a.shape[::-1]) for a in (image, mask))
         gain = 1.0 + rng.uniform(-1, 1) * self._augment.contrast
         offset = rng.uniform(-1, 1) * self._augment.brightness
-        # Brightness moves the picture, not the empty background around the head.
+        # The empty background around the head stays black: in a scan it has no signal to be brightened.
         bright = image.astype(np.float32) / 255.0
         return np.clip(bright * gain + offset * (bright > 0.04), 0.0, 1.0), mask.astype(np.float32) / 255.0
 
 
 def _random_affine(side: int, augment: AugmentPart, rng: np.random.Generator) -> np.ndarray:
-    """(2, 3) matrix: rotation and scale about the centre, shift, and a mirror half of the time."""
+    """(2, 3) float64 matrix for OpenCV: rotation and scale about the centre, shift, and a mirror half of the time."""
     angle, scale = rng.uniform(-1, 1) * augment.rotate, 1.0 + rng.uniform(-1, 1) * augment.scale
     shift = rng.uniform(-1, 1, size=2) * augment.shift * side
     centre = (side - 1) / 2.0

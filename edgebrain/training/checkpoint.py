@@ -1,6 +1,7 @@
 """Everything a resumed run needs, in one file without pickle: variables of model and optimizer, and the history.
 
-The file is replaced whole after each epoch, so a run that is killed at any moment goes on from the last full epoch.
+The file is replaced whole after each epoch, so that a run which is killed at any moment continues from the last full
+epoch.
 """
 
 from __future__ import annotations
@@ -20,8 +21,17 @@ CHECKPOINT = "checkpoint.npz"
 
 
 def save_checkpoint(path: Path, model: Any, state: dict[str, Any]) -> None:
-    """Write all variables and a JSON-able state. Raises CannotWrite."""
-    arrays = {f"v{place}": _array(variable) for place, variable in enumerate(_variables(model))}
+    """Write everything that a resumed run needs.
+
+    Args:
+        path: The file, which is replaced whole.
+        model: A compiled Keras model.
+        state: What else there is to keep; must be JSON-able.
+
+    Raises:
+        CannotWrite: The disk refuses.
+    """
+    arrays = {f"v{index}": _array(variable) for index, variable in enumerate(_variables(model))}
     buffer = io.BytesIO()
     arrays["state"] = np.frombuffer(canonical_json(state).encode(), dtype=np.uint8)
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -29,10 +39,14 @@ def save_checkpoint(path: Path, model: Any, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, model: Any) -> dict[str, Any]:
-    """Fill model and optimizer, return the state. Raises BadRun: unreadable, or of another network."""
+    """Fill model and optimizer, return the state.
+
+    Raises:
+        BadRun: Unreadable, or of another network.
+    """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-            arrays = [content[f"v{place}"] for place in range(len(content.files) - 1)]
+            arrays = [content[f"v{index}"] for index in range(len(content.files) - 1)]
             state = json.loads(bytes(content["state"]).decode())
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
         raise BadRun(f"{path}: cannot be read ({problem})", "train again without --resume") from problem

@@ -25,7 +25,7 @@ from edgebrain.runtime.session import Session, open_session
 from edgebrain.training.precision import versions
 
 THRESHOLD = 0.5
-SLICE_RULE = "uint8 grey / 255; shrunk by transform.shrink (fixed-point bilinear to a whole multiple, then block mean)"
+SLICE_RULE = "uint8 grey / 255; downsampled (fixed-point bilinear to a whole multiple, then block mean)"
 
 
 def float_manifest(name: str, spec: Spec, lineage: dict[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,11 @@ def resume_run(run: Path, recipe: TrainRecipe, dataset: Dataset, listener: Liste
 
 
 def split_of(pack: Pack, recipe: TrainRecipe) -> Split:
-    """The recipe's grouped split of a pack. Raises BadData: there are too few slices or groups."""
+    """The recipe's grouped split of a pack.
+
+    Raises:
+        BadData: There are too few slices or groups.
+    """
     shares = (1.0 - recipe.split.validation - recipe.split.test, recipe.split.validation, recipe.split.test)
     labels = [CLASSES[label] for label in pack.labels]
     return make_split(pack.names, labels, pack.planes, pack.groups, recipe.split.seed, shares)

@@ -14,8 +14,12 @@ def dice_loss(truth: Any, predicted: Any) -> Any:
     One pixel is added above and below, so that an empty mask predicted as empty costs nothing and every
     false pixel on a healthy slice costs something.
 
-    Args: truth, predicted: (N, H, W, 1) in [0, 1]; truth may be the lesion's share of a pixel.
-    Returns: (N,) in [0, 1].
+    Args:
+        truth: (N, H, W, 1) in [0, 1]; truth may be the lesion's share of a pixel.
+        predicted: (N, H, W, 1) in [0, 1]; truth may be the lesion's share of a pixel.
+
+    Returns:
+        (N,) in [0, 1].
     """
     truth = ops.cast(truth, predicted.dtype)
     axes = (1, 2, 3)
@@ -29,7 +33,8 @@ def mask_loss(cross_entropy: float) -> Callable[[Any, Any], Any]:
 
     The Dice loss alone has no gradient left once a network marks nothing anywhere, and a fast rate gets there.
 
-    Returns: a function of truth and prediction, (N, H, W, 1) in [0, 1], to (N,).
+    Returns:
+        A function of truth and prediction, (N, H, W, 1) in [0, 1], to (N,).
     """
 
     def loss(truth: Any, predicted: Any) -> Any:

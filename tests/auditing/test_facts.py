@@ -8,7 +8,7 @@ import pytest
 
 from edgebrain.auditing.facts import quantisation_tables, scan_pictures
 from edgebrain.data.sample import Record
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 from tests.auditing.factories import lesion, phantom_head, write
 
 
@@ -51,7 +51,7 @@ def test_the_facts_of_a_picture_are_those_of_the_file(tmp_path: Path) -> None:
     assert fact.border == pytest.approx(10.0) and fact.mean == pytest.approx(image.mean())
     assert fact.dark == pytest.approx((image == 10).mean())
     assert fact.mask is not None and fact.mask.lesion == 100 and fact.mask.misfit == ""
-    assert (scan.images[0] == shrink(image, 128, 128)).all() and scan.images.shape == (1, 128, 128)
+    assert (scan.images[0] == downsample(image, 128, 128)).all() and scan.images.shape == (1, 128, 128)
     assert scan.masks[0].mean() / 255 == pytest.approx(100 / image.size, rel=0.05)
 
 

@@ -19,7 +19,7 @@ from edgebrain.model.families.unet import UNetSpec
 from edgebrain.recipe import CalibrationPart, GatePart, QuantizeRecipe, check_quantize, replaced
 from edgebrain.runs import read_run
 from edgebrain.runtime.session import open_session
-from edgebrain.runtime.transform import shrink, to_tensor
+from edgebrain.runtime.transform import downsample, to_tensor
 from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.networks import BROKEN, BROKEN_DICE, FinishedRun, finished_run
 
@@ -263,7 +263,7 @@ def test_inner_tensors_end_in_what_the_bundle_answers(loose: Path, broken: Finis
         bundle = open_bundle(loose / f"{name}-int8")
         spec = UNetSpec.from_json(bundle.manifest["model"])
         image = open_dataset(broken.phantoms).records[0].load().image
-        seen = open_probe(bundle, spec).layer_tensors(to_tensor(shrink(image, spec.side, spec.side), bundle.input))
+        seen = open_probe(bundle, spec).layer_tensors(to_tensor(downsample(image, spec.side, spec.side), bundle.input))
         said = open_session(bundle).predict(image)
         assert seen["class"].outputs.ravel() == pytest.approx(said.class_probabilities, abs=0.02)
         assert seen["mask"].outputs.shape == (1, spec.side, spec.side, 1)

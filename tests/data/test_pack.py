@@ -13,7 +13,7 @@ from edgebrain.data.pack import open_pack
 from edgebrain.data.readers import open_dataset, scan
 from edgebrain.errors import BadData, CannotWrite
 from edgebrain.files import sha256_file
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 from tests.data.pictures import no_file_above, put_image, put_mask
 
 
@@ -25,8 +25,8 @@ def test_a_pack_holds_every_slice_as_the_transform_shrinks_it(phantoms: Path) ->
     for row in (0, 13, 83):
         sample = dataset.records[row].load()
         assert sample.mask is not None
-        assert (pack.images[row] == shrink(sample.image, 64, 64)).all()
-        assert (pack.masks[row] == shrink(sample.mask.astype(np.uint8) * 255, 64, 64)).all()
+        assert (pack.images[row] == downsample(sample.image, 64, 64)).all()
+        assert (pack.masks[row] == downsample(sample.mask.astype(np.uint8) * 255, 64, 64)).all()
         assert pack.sha256s[row] == sha256_file(dataset.records[row].image_path)
     assert list(pack.names) == [record.name for record in dataset.records]
     assert pack.labels.tolist() == [record.label_index for record in dataset.records]
@@ -59,7 +59,7 @@ def test_a_changed_file_makes_another_pack_with_another_hash(few_phantoms: Path,
     pixels = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     assert cv2.imwrite(str(image), 255 - pixels)
     after = open_pack(open_dataset(few_phantoms))
-    assert after.sha256 != before.sha256 and (after.images[3] == shrink(255 - pixels, 128, 128)).all()
+    assert after.sha256 != before.sha256 and (after.images[3] == downsample(255 - pixels, 128, 128)).all()
     assert len(list(cache.iterdir())) == 2
 
 

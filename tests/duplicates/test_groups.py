@@ -13,7 +13,7 @@ from edgebrain.data.readers import open_dataset
 from edgebrain.duplicates import matching
 from edgebrain.duplicates.groups import groups_from_images
 from edgebrain.phantom.generator import generate
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 
 def picture(seed: int, cells: int = 12) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_flat_images_belong_to_nobody() -> None:
 
 def test_the_heads_of_phantoms_are_found_from_their_images() -> None:
     drawn = [generate(index, seed=5) for index in range(120)]
-    found = np.array(groups_from_images(np.stack([shrink(phantom.image, 128, 128) for phantom in drawn])))
+    found = np.array(groups_from_images(np.stack([downsample(phantom.image, 128, 128) for phantom in drawn])))
     heads = np.array([phantom.group for phantom in drawn])
     same, together = heads[:, None] == heads, found[:, None] == found
     np.fill_diagonal(same, False)

@@ -13,7 +13,7 @@ from edgebrain.duplicates.matching import COPY, CROPPED, NEAR, NEAR_FROM, NEIGHB
 from edgebrain.duplicates.similarity import details_of, dihedral_transform, dihedral_transforms, halved
 from edgebrain.phantom.generator import generate
 from edgebrain.runtime.image import decode
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 # The first slice of each of the first heads: 1 + 2 + 1 + 3 + 1 + 1 + 3 slices in each round of seven heads.
 STARTS = [0, 1, 3, 4, 7, 8, 9]
@@ -32,7 +32,7 @@ def unrelated(drawn: list[np.ndarray]) -> np.ndarray:
 
 
 def small(images: list[np.ndarray]) -> np.ndarray:
-    return np.stack([shrink(np.ascontiguousarray(image), 128, 128) for image in images])
+    return np.stack([downsample(np.ascontiguousarray(image), 128, 128) for image in images])
 
 
 def recompressed(image: np.ndarray) -> np.ndarray:

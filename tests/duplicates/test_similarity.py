@@ -21,11 +21,11 @@ from edgebrain.duplicates.similarity import (
     mapped_similarity,
 )
 from edgebrain.phantom.generator import generate
-from edgebrain.runtime.transform import shrink
+from edgebrain.runtime.transform import downsample
 
 
 def head(index: int) -> np.ndarray:
-    return shrink(generate(index, seed=11).image, 128, 128)
+    return downsample(generate(index, seed=11).image, 128, 128)
 
 
 def test_details_have_mean_0_and_length_1_and_a_flat_slice_has_none() -> None:
@@ -94,7 +94,7 @@ def _is_laid_over(image: np.ndarray, down: float, right: float, share: float) ->
     top, left = round(away[0] * down), round(away[1] * right)
     part = image[top : top + image.shape[0] - away[0], left : left + image.shape[1] - away[1]]
     nearest = min(range(5), key=lambda crop: abs(CROPS[crop][1] - down) + abs(CROPS[crop][2] - right))
-    whole, part = shrink(image, 128, 128), shrink(np.ascontiguousarray(part), 128, 128)
+    whole, part = downsample(image, 128, 128), downsample(np.ascontiguousarray(part), 128, 128)
     return aligned_similarity(whole, part, nearest) >= 0.97
 
 

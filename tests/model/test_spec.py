@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebrain.errors import BadRecipe
+from edgebrain.model.families import spec_from_json
 from edgebrain.model.families.unet import UPSAMPLINGS, Stage, UNetSpec
+from edgebrain.recipe import ModelPart
 
 widths = st.integers(1, 9)
 pairs = st.tuples(widths, widths)
@@ -67,3 +69,19 @@ def test_impossible_networks_are_refused(change: dict[str, object], said: str) -
 def test_a_manifest_with_an_unknown_key_is_refused() -> None:
     with pytest.raises(BadRecipe, match="unknown key 'depth'"):
         UNetSpec.from_json({**UNetSpec().as_json(), "depth": 4})
+
+
+def test_manifests_find_their_family_by_architecture_and_the_oldest_name_none() -> None:
+    entry = json.loads(json.dumps(UNetSpec.of_width(8).as_json()))
+    assert entry["architecture"] == "unet-multitask"
+    assert spec_from_json(entry) == UNetSpec.of_width(8)
+    assert spec_from_json({key: value for key, value in entry.items() if key != "architecture"}) == UNetSpec.of_width(8)
+    with pytest.raises(BadRecipe, match="architecture 'resnet' is not known"):
+        spec_from_json({**entry, "architecture": "resnet"})
+
+
+def test_a_recipe_names_its_family_and_the_unet_is_the_usual_one() -> None:
+    assert ModelPart(width=8).spec() == UNetSpec.of_width(8)
+    with pytest.raises(BadRecipe, match=r"model.family = 'unett' is not known") as caught:
+        ModelPart(family="unett").spec()
+    assert caught.value.hint == "did you mean unet?"

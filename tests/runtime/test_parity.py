@@ -21,7 +21,7 @@ from edgebrain.cache import cache_folder
 from edgebrain.data.readers import open_dataset
 from edgebrain.recipe import replaced
 from edgebrain.runtime.session import open_session
-from edgebrain.runtime.transform import shrink, to_tensor
+from edgebrain.runtime.transform import downsample, to_tensor
 from tests.compression.test_quantize import RECIPE, compress
 from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.networks import FinishedRun
@@ -55,7 +55,7 @@ def bundle(computed: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> P
 def tensors(computed: FinishedRun, bundle: Path) -> np.ndarray:
     port = open_bundle(bundle).input
     records = open_dataset(computed.phantoms).records[:SLICES]
-    return np.stack([to_tensor(shrink(record.load().image, *port.shape[1:3]), port) for record in records])
+    return np.stack([to_tensor(downsample(record.load().image, *port.shape[1:3]), port) for record in records])
 
 
 def answers(bundle: Path, engine: str, tensors: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,16 +8,16 @@ import pytest
 
 from edgebrain.files import sha256_bytes
 from edgebrain.runtime.image import decode
-from edgebrain.runtime.transform import cut, resize_exact, shrink
+from edgebrain.runtime.transform import downsample, resize_exact, threshold_mask
 
 REAL = Path(os.environ.get("EDGEBRAIN_REAL_DATA", "/nowhere")) / "brisc2025"
 
 
 def test_the_transform_gives_the_bytes_that_it_gave_on_other_machines() -> None:
     image = np.random.default_rng(7).integers(0, 256, (517, 389), np.uint8)
-    small = shrink(image, 128, 128)
+    small = downsample(image, 128, 128)
     grown = resize_exact(small, 517, 389)
-    assert [sha256_bytes(part.tobytes())[:16] for part in (small, grown, cut(grown, 0.5))] == [
+    assert [sha256_bytes(part.tobytes())[:16] for part in (small, grown, threshold_mask(grown, 0.5))] == [
         "c4acc41937877236",
         "6c587f150879b74d",
         "07af3f46e36862da",
@@ -37,4 +37,4 @@ def test_real_slices_and_masks_decode_and_fit_each_other() -> None:
         # Nothing but the two ends: any cut between gives the same mask.
         assert not ((mask > 10) & (mask < 245)).any()
         assert np.percentile(image, 99) > 10
-        assert shrink(image, 128, 128).shape == (128, 128)
+        assert downsample(image, 128, 128).shape == (128, 128)

@@ -136,7 +136,7 @@ def test_outputs_that_are_no_numbers_fail_at_the_raw_outputs(tmp_path: Path, mon
 
 
 def test_another_threshold_is_named_at_the_mask(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "cut", lambda probability, threshold: probability >= 100)
+    monkeypatch.setattr(session_module, "threshold_mask", lambda probability, threshold: probability >= 100)
     verdict = self_test(kit)
     assert verdict.first.step == "mask"
     assert "raw outputs (class)" in verdict.lines()[1]
@@ -156,7 +156,7 @@ def test_the_earliest_step_of_all_slices_is_named_not_the_first_slice(
     decode = session_module.decode
     other = changed(decode)
     monkeypatch.setattr(session_module, "decode", third)
-    monkeypatch.setattr(session_module, "cut", lambda probability, threshold: probability >= 100)
+    monkeypatch.setattr(session_module, "threshold_mask", lambda probability, threshold: probability >= 100)
     verdict = self_test(kit)
     assert verdict.first.step == "decode" and verdict.first.slice.startswith("slice_3")
     assert len(verdict.differences) > 1
@@ -217,7 +217,7 @@ def test_the_command_ends_with_0_3_or_1(
 ) -> None:
     assert main(["selftest", str(kit)]) == 0
     assert "PASS" in capsys.readouterr().out
-    monkeypatch.setattr(session_module, "cut", lambda probability, threshold: probability >= 100)
+    monkeypatch.setattr(session_module, "threshold_mask", lambda probability, threshold: probability >= 100)
     assert main(["selftest", str(kit)]) == 3
     assert "FAIL at mask" in capsys.readouterr().out
     assert main(["selftest", str(tmp_path / "nowhere")]) == 1

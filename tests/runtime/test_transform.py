@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from edgebrain.bundle import SOFTMAX, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.transform import (
-    cut,
     dequantize,
+    downsample,
     resize_exact,
-    shrink,
+    threshold_mask,
     to_class_probabilities,
     to_probability,
     to_tensor,
@@ -29,7 +29,7 @@ sides = st.integers(1, 300)
 @given(height=sides, width=sides, level=st.integers(0, 255))
 @settings(max_examples=60, deadline=None)
 def test_an_even_slice_stays_even_at_any_size(height: int, width: int, level: int) -> None:
-    small = shrink(np.full((height, width), level, np.uint8), 16, 32)
+    small = downsample(np.full((height, width), level, np.uint8), 16, 32)
     assert small.shape == (16, 32) and small.dtype == np.uint8
     assert (small == level).all()
 
@@ -37,17 +37,17 @@ def test_an_even_slice_stays_even_at_any_size(height: int, width: int, level: in
 def test_a_whole_factor_is_the_mean_of_each_block_rounded_half_up() -> None:
     image = grey(64, 48)
     blocks = image.reshape(16, 4, 16, 3).astype(float).mean(axis=(1, 3))
-    assert np.array_equal(shrink(image, 16, 16), np.floor(blocks + 0.5).astype(np.uint8))
+    assert np.array_equal(downsample(image, 16, 16), np.floor(blocks + 0.5).astype(np.uint8))
 
 
 def test_a_slice_of_the_right_size_is_left_as_it_is() -> None:
     image = grey(16, 16)
-    assert np.array_equal(shrink(image, 16, 16), image)
+    assert np.array_equal(downsample(image, 16, 16), image)
 
 
 def test_a_fine_grid_does_not_alias_when_it_is_shrunk() -> None:
     grid = np.indices((160, 160)).sum(axis=0) % 2 * 255
-    assert np.ptp(shrink(grid.astype(np.uint8), 16, 16).astype(int)) <= 1
+    assert np.ptp(downsample(grid.astype(np.uint8), 16, 16).astype(int)) <= 1
 
 
 def test_every_grey_value_is_stored_as_the_formula_says() -> None:
@@ -85,8 +85,8 @@ def test_scores_become_probabilities_as_scipy_computes_them(stored: list[int], s
 
 
 def test_a_pixel_is_lesion_from_the_threshold_on() -> None:
-    assert cut(np.uint8([[127, 128, 129]]), 0.5).tolist() == [[False, True, True]]
-    assert cut(np.uint8([[0, 254, 255]]), 0.999).tolist() == [[False, False, True]]
+    assert threshold_mask(np.uint8([[127, 128, 129]]), 0.5).tolist() == [[False, True, True]]
+    assert threshold_mask(np.uint8([[0, 254, 255]]), 0.999).tolist() == [[False, False, True]]
 
 
 def test_growing_keeps_the_range_and_the_size_asked_for() -> None:
@@ -122,5 +122,5 @@ def test_resizing_is_bilinear_to_one_grey_value(size: tuple[int, int]) -> None:
 def test_the_bytes_are_the_same_on_every_processor() -> None:
     numbers = (np.arange(301 * 207, dtype=np.uint64) * 2654435761 + 12345) >> np.uint64(13)
     image = (numbers % 256).astype(np.uint8).reshape(301, 207)
-    assert hashlib.sha256(shrink(image, 128, 128).tobytes()).hexdigest()[:16] == "2830530fb553bd50"
+    assert hashlib.sha256(downsample(image, 128, 128).tobytes()).hexdigest()[:16] == "2830530fb553bd50"
     assert hashlib.sha256(resize_exact(image[:128, :128], 217, 369).tobytes()).hexdigest()[:16] == "7fa4b181e5dd40cd"

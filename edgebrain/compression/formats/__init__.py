@@ -141,7 +141,11 @@ def written_operators(name: str, contents: Mapping[str, bytes]) -> tuple[Operato
 
 
 def keep_float(name: str, int8: Exported, plain: Exported, spec: Spec, layers: Sequence[str]) -> Exported:
-    """As `FormatModule.keep_float`, for a format by name. Raises BadRecipe: the format cannot mix precisions."""
+    """As `FormatModule.keep_float`, for a format by name.
+
+    Raises:
+        BadRecipe: The format cannot mix precisions.
+    """
     module = format_module(name)
     if not hasattr(module, "keep_float"):
         raise BadRecipe(f"{name} models cannot keep single layers in float", "leave out --keep-float")

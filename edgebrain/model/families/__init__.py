@@ -22,7 +22,11 @@ ARCHITECTURES = {"unet-multitask": "unet"}
 
 
 def spec_class(family: str) -> type[Spec]:
-    """The class of a family's specs. Raises BadRecipe: there is no such family. BrokenPlugin."""
+    """The class of a family's specs.
+
+    Raises:
+        BadRecipe: There is no such family. BrokenPlugin.
+    """
     if family in FAMILIES:
         module, _, name = FAMILIES[family].partition(":")
         found: type[Spec] = getattr(import_module(module), name)

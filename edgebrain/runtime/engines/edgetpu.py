@@ -32,8 +32,10 @@ class EdgeTPUEngine(TFLiteEngine):
 def load(bundle: Bundle, threads: int, device: str) -> EdgeTPUEngine:
     """Load a bundle's compiled file. The driver is tried in a child process first, with this very file.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than coral, a file
-    with nothing for the device, a driver that does not take what is there for it, and as `Hold` and `try_out`.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: A device other than coral, a file with nothing for the device, a driver that does not take what
+            is there for it, and as `Hold` and `try_out`.
     """
     check_device("edgetpu", device)
     content = bundle.contents.get(COMPILED)
@@ -83,7 +85,11 @@ def _tried_and_loaded(bundle: Bundle, content: bytes, threads: int) -> tuple[Any
 
 
 def _operators(bundle: Bundle, content: bytes) -> tuple[int, int]:
-    """How many operators of a file are the compiler's, and how many are others. Raises BadBundle: no model."""
+    """How many operators of a file are the compiler's, and how many are others.
+
+    Raises:
+        BadBundle: No model.
+    """
     try:
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         names = [model.operatorCodes[one.opcodeIndex].customCode for one in model.subgraphs[0].operators]

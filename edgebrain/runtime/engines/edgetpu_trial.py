@@ -15,10 +15,11 @@ STEPS = ("importing LiteRT", "loading the library", "opening the device", "loadi
 
 
 def try_out(library: str, model: bytes, tell: Callable[[str], None]) -> str:
-    """Load a library, open its device, and answer once. Returns what the library says of its version, or nothing.
+    """Load a library, open its device, and answer once. Returns the version that the library gives, or nothing.
 
-    Raises what ctypes and LiteRT raise: OSError, AttributeError: no such library, or none of a delegate. ValueError:
-    it gives no delegate. RuntimeError: the model is not run.
+    Raises:
+        EdgebrainError: What ctypes and LiteRT raise: OSError, AttributeError: no such library, or none of a delegate.
+            ValueError: it gives no delegate. RuntimeError: the model is not run.
     """
     tell(STEPS[0])
     import numpy as np

@@ -46,7 +46,9 @@ class TFLiteEngine:
 def load_with(interpreter: Any, bundle: Bundle, name: str, package: str, threads: int, device: str) -> TFLiteEngine:
     """Load a bundle's TFLite file. interpreter: the class. package: as pip calls it.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: a device other than cpu.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: A device other than cpu.
     """
     check_device(name, device)
     loaded = load_file(interpreter, bundle, "model.tflite", name, threads)
@@ -74,7 +76,8 @@ def relu_with(interpreter: Any, values: np.ndarray) -> np.ndarray:
 def load_file(interpreter: Any, bundle: Bundle, file: str, name: str, threads: int) -> Any:
     """An interpreter, ready to answer, on one of the bundle's files. name: how errors call the engine.
 
-    Raises BadBundle: there is no such file, the bytes are no model, or not the manifest's.
+    Raises:
+        BadBundle: There is no such file, the bytes are no model, or not the manifest's.
     """
     if file not in bundle.contents:
         raise BadBundle(f"{bundle.path}: holds no {file}", "export it again with `edgebrain quantize`")

@@ -37,7 +37,7 @@ PAIRS = (
 
 
 def coral_lacks() -> EdgebrainError | None:
-    """What is missing for a Coral Edge TPU on this machine; None where one was opened, in a child process."""
+    """What is missing for a Coral Edge TPU on this machine; None where a child process could open one."""
     if not installed("edgetpu"):
         litert = ENGINES["edgetpu"]
         return MissingExtra(litert.package, litert.extra, "an Edge TPU")
@@ -121,9 +121,12 @@ def loaded_from(name: str) -> str:
 def try_out(model: bytes = b"", patience_s: float | None = None) -> str:
     """Use the driver in a child process: open the device and, with a compiled model, answer once.
 
-    Returns: what libedgetpu says of its version; empty where it says nothing.
-    Raises EdgebrainError: it is not there, is no delegate, finds no device, cannot run the model, kills the process
-    that uses it, or does not answer within `patience_s` (else PATIENCE_S) seconds.
+    Returns:
+        What libedgetpu says of its version; empty where it says nothing.
+
+    Raises:
+        EdgebrainError: It is not there, is no delegate, finds no device, cannot run the model, kills the process that
+            uses it, or does not answer within `patience_s` (else PATIENCE_S) seconds.
     """
     name, limit = library(), PATIENCE_S if patience_s is None else patience_s
     # By path and with -P: this folder has modules that are called as the libraries that they load.
@@ -132,23 +135,23 @@ def try_out(model: bytes = b"", patience_s: float | None = None) -> str:
         done = subprocess.run(command, input=model, capture_output=True, timeout=limit)
     except subprocess.TimeoutExpired as problem:
         raise EdgebrainError(
-            f"{name}: did not answer within {limit:g} s ({_last(problem.stdout)[-1]})",
+            f"{name}: did not answer within {limit:g} s ({_printed_steps(problem.stdout)[-1]})",
             "unplug the Edge TPU and attach it again, at a port that gives it enough current",
         ) from problem
-    said = _last(done.stdout)
+    steps = _printed_steps(done.stdout)
     if done.returncode == 0:
-        return said[-1]
-    if done.returncode == 1 and said[-1] not in edgetpu_trial.STEPS:
-        kind, _, words = said[-1].partition(" ")
-        raise _told(name, kind, words, said[-2])
+        return steps[-1]
+    if done.returncode == 1 and steps[-1] not in edgetpu_trial.STEPS:
+        kind, _, words = steps[-1].partition(" ")
+        raise _explained(name, kind, words, steps[-2])
     raise EdgebrainError(
-        f"{name}: killed the process that tried it, at {said[-1]}, by {_how(done.returncode)} (here: {_versions()})",
+        f"{name}: killed the process that tried it, at {steps[-1]}, by {_how(done.returncode)} (here: {_versions()})",
         f"{PAIRS}; {VARIABLE} names another file",
     )
 
 
-def _told(name: str, kind: str, words: str, step: str) -> EdgebrainError:
-    """An error of the child in a sentence with a way out."""
+def _explained(name: str, kind: str, words: str, step: str) -> EdgebrainError:
+    """The error that the child printed, as a sentence with a way out."""
     words = words[:200]
     if kind == "OSError":
         return EdgebrainError(
@@ -167,8 +170,8 @@ def _told(name: str, kind: str, words: str, step: str) -> EdgebrainError:
     )
 
 
-def _last(output: bytes | None) -> list[str]:
-    """What the child told, a line each."""
+def _printed_steps(output: bytes | None) -> list[str]:
+    """What the child printed of its steps, one a line."""
     lines = (output or b"").decode(errors="replace").splitlines()
     return [line[2:] for line in lines if line.startswith("> ")] or ["starting Python"]
 

@@ -10,7 +10,11 @@ from edgebrain.runtime.engines.interpreter import TFLiteEngine, load_with, relu_
 
 
 def load(bundle: Bundle, threads: int, device: str) -> TFLiteEngine:
-    """Load a bundle's TFLite file. Raises as `load_with`."""
+    """Load a bundle's TFLite file.
+
+    Raises:
+        EdgebrainError: As `load_with`.
+    """
     return load_with(Interpreter, bundle, "litert", "ai-edge-litert", threads, device)
 
 

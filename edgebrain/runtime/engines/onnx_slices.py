@@ -16,8 +16,8 @@ def with_slices(content: bytes, slices: int) -> bytes:
     """
     model = onnx.load_from_string(content)
     graph = model.graph
-    for border in (*graph.input, *graph.output):
-        border.type.tensor_type.shape.dim[0].dim_value = slices
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = slices
     targets = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
     for constant in graph.initializer:
         if constant.name in targets:

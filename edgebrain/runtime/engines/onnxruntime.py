@@ -67,8 +67,11 @@ class ONNXEngine:
 def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
     """Load a bundle's ONNX file, changed for as many slices a call as the bundle's input has.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that is not
-    here, an operator that ran elsewhere, or a model that cannot be changed so. MissingExtra: `onnx`, which changes it.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: An unknown device, one that is not here, an operator that ran elsewhere, or a model that cannot
+            be changed so.
+        MissingExtra: `onnx`, which changes it.
     """
     check_device("onnxruntime", device)
     if "model.onnx" not in bundle.contents:
@@ -86,8 +89,8 @@ def load(bundle: Bundle, threads: int, device: str) -> ONNXEngine:
         raise (no_model if slices == 1 else one_at_a_time)(bundle, "onnxruntime", problem) from problem
     elsewhere = sum(count for provider, count in ran.items() if provider not in providers)
     if elsewhere:
-        told = ", ".join(f"{count} on {provider}" for provider, count in ran.items())
-        raise fell_back(bundle, "onnxruntime", device, f"of {sum(ran.values())} operators there ran {told}")
+        counts = ", ".join(f"{count} on {provider}" for provider, count in ran.items())
+        raise fell_back(bundle, "onnxruntime", device, f"of {sum(ran.values())} operators there ran {counts}")
     check_input(bundle, _port(session.get_inputs()[0], bundle, is_input=True))
     return ONNXEngine(session, bundle, threads, device)
 

@@ -38,9 +38,9 @@ class OpenVINOEngine:
     def __init__(self, compiled: openvino.CompiledModel, bundle: Bundle, threads: int, device: str) -> None:
         found = {name: _port(output, name, bundle) for output in compiled.outputs for name in output.get_names()}
         match_outputs(bundle, found)
-        places = {name: place for place, output in enumerate(compiled.outputs) for name in output.get_names()}
+        index_of = {name: index for index, output in enumerate(compiled.outputs) for name in output.get_names()}
         self._request = compiled.create_infer_request()
-        self._outputs = {role: places[bundle.output(role).tensor] for role in ROLES}
+        self._outputs = {role: index_of[bundle.output(role).tensor] for role in ROLES}
         self._facts = {
             "engine": "openvino",
             "version": openvino.__version__.split("-")[0],
@@ -55,7 +55,7 @@ class OpenVINOEngine:
         self._request.get_input_tensor().data[:] = tensor
         self._request.infer()
         # Copied: the request writes its next answer into the same memory.
-        return {role: self._request.get_output_tensor(place).data.copy() for role, place in self._outputs.items()}
+        return {role: self._request.get_output_tensor(index).data.copy() for role, index in self._outputs.items()}
 
     def describe(self) -> dict[str, Any]:
         """What really runs; precision is that of most convolutions and dense layers in the compiled model."""
@@ -65,8 +65,10 @@ class OpenVINOEngine:
 def load(bundle: Bundle, threads: int, device: str) -> OpenVINOEngine:
     """Load a bundle's IR, shaped for as many slices a call as the bundle's input has.
 
-    Raises BadBundle: the bytes are no model, or not the manifest's. EdgebrainError: an unknown device, one that
-    is not here, a model that executes elsewhere, or one that cannot be shaped so.
+    Raises:
+        BadBundle: The bytes are no model, or not the manifest's.
+        EdgebrainError: An unknown device, one that is not here, a model that executes elsewhere, or one that cannot be
+            shaped so.
     """
     check_device("openvino", device)
     core, wanted = openvino.Core(), DEVICES[device]
@@ -127,9 +129,9 @@ def _read(core: openvino.Core, bundle: Bundle) -> openvino.Model:
     return core.read_model(bundle.contents["model.xml"], bundle.contents["model.bin"])
 
 
-def _port(border: Any, name: str, bundle: Bundle, is_input: bool = False) -> Port:
-    kind = border.get_element_type().get_type_name()
-    shape = tuple(int(side) for side in border.shape) if border.partial_shape.is_static else ()
+def _port(node: Any, name: str, bundle: Bundle, is_input: bool = False) -> Port:
+    kind = node.get_element_type().get_type_name()
+    shape = tuple(int(side) for side in node.shape) if node.partial_shape.is_static else ()
     return unscaled(bundle, name, shape, TYPES.get(kind, kind), is_input)
 
 

@@ -1,4 +1,4 @@
-"""Is the model file what its manifest says? Compared at load, so that a wrong scale is an error and not a bad mask."""
+"""Compare a loaded model file with its manifest, so that a wrong scale is an error and not a bad mask."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ def check_input(bundle: Bundle, found: Port) -> None:
 def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
     """The file's output for each role, found by the tensor name in the manifest, never by order.
 
-    Args: found: tensor name -> port as the file has it. Returns: role -> that port.
-    Raises BadBundle: a name is missing, the roles are swapped, or shape, dtype, scale or zero point differ.
+    Args:
+        found: Tensor name -> port as the file has it.
+
+    Returns:
+        Role -> that port.
+
+    Raises:
+        BadBundle: A name is missing, the roles are swapped, or shape, dtype, scale or zero point differ.
     """
     _refuse_swapped(bundle, found)
     ports = {}
@@ -33,7 +39,7 @@ def match_outputs(bundle: Bundle, found: Mapping[str, Port]) -> dict[str, Port]:
 
 
 def for_slices(bundle: Bundle, slices: int) -> Bundle:
-    """The same bundle as it looks to an engine that answers several slices in one call: the first side of each port."""
+    """The same bundle with another first side at each port, for an engine that computes several slices in one call."""
     entries = {"input": bundle.input, **{role: bundle.output(role) for role in ROLES}}
     ports = {key: replace(port, shape=(slices, *port.shape[1:])).as_json() for key, port in entries.items()}
     outputs = {role: ports[role] for role in ROLES}
@@ -50,7 +56,7 @@ def one_at_a_time(bundle: Bundle, engine: str, why: object) -> EdgebrainError:
 
 
 def unscaled(bundle: Bundle, tensor: str, shape: tuple[int, ...], dtype: str, is_input: bool = False) -> Port:
-    """A port of a format that keeps no scale at its borders: 1 for float, the manifest's own for integers."""
+    """A port of a format that keeps no scale at inputs and outputs: 1 for float, the manifest's own for integers."""
     ports = [bundle.input] if is_input else [bundle.output(role) for role in ROLES]
     declared = next((port for port in ports if is_input or port.tensor == tensor), None)
     if declared is None or dtype.startswith("float"):
