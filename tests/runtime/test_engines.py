@@ -11,7 +11,7 @@ import pytest
 
 from edgebrain.bundle import Bundle, write_bundle
 from edgebrain.errors import BadBundle, EdgebrainError, MissingExtra
-from edgebrain.formats import ENGINES, FORMATS, engines_for
+from edgebrain.formats import ENGINES, FORMATS, EngineInfo, engines_for
 from edgebrain.runtime import engines
 from edgebrain.runtime.doctor import EXTRAS
 from edgebrain.runtime.engines import choose_engine, installed, open_engine
@@ -190,6 +190,12 @@ def test_engines_of_a_format_are_listed_best_first_for_a_device(
     fmt: str, device: str | None, engines: list[str]
 ) -> None:
     assert [row.name for row in engines_for(fmt, device)] == engines
+
+
+def test_an_engine_is_asked_on_its_own_devices_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "other", EngineInfo("other", "m", ("onnx",), "json", "json", devices=("gpu",)))
+    assert "other" not in [row.name for row in engines_for("onnx", "cpu")]
+    assert "other" in [row.name for row in engines_for("onnx", "gpu")]
 
 
 def test_answers_do_not_change_when_the_next_slice_is_asked(tmp_path: Path) -> None:
