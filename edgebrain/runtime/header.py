@@ -6,17 +6,17 @@ gives, so a header that lies costs nothing. `tiff_tags` reads the directories of
 Why not Pillow's lazy `Image.open`? It was tried in place of this reader (Pillow 13.0; only its PNG, JPEG and TIFF
 plug-ins, then `verify()`). 20 of 221 tests failed, 4 of them for wording or the order of checks alone:
 
-- It opens files that end too early, and `verify()` checks PNG alone. It took 251 of the 572 ways to cut a JPEG short for
-  a whole picture, this reader none; only a line that libjpeg prints would then tell half a slice from a whole one.
+- It opens files that end too early, and `verify()` checks PNG alone. It took 251 of the 572 ways to cut a JPEG short
+  for a whole picture, this reader none; only a line that libjpeg prints would then tell half a slice from a whole one.
 - It does not tell the codings of JPEG apart: lossless, hierarchical and arithmetic coding read as baseline.
 - It does not describe what it cannot decode. A JPEG of 12 bits or of two channels, and a TIFF of 64 bits, of unequal,
   complex or undefined samples, of several grey channels or of a rare photometric, are "cannot identify image file", so
   that no message could say what to do. A multi-picture JPEG with a broken index counts as one picture.
 - The ends of deflated TIFF strips and the orientation of TIFF must be read here anyway: OpenCV decodes the pixels.
 
-It would bring a wheel of 6.5 MB (21 MB installed) and 18 C libraries, WebP, AVIF and FreeType among them, to each device,
-and add 18 ms to the import. Its `open` reads 344 bytes of a JPEG of 113 KiB in 0.04 ms; this one walks all of it in
-0.15 ms, and that walk is how it knows that the file is whole.
+It would bring a wheel of 6.5 MB (21 MB installed) and 18 C libraries, WebP, AVIF and FreeType among them, to each
+device, and add 18 ms to the import. Its `open` reads 344 bytes of a JPEG of 113 KiB in 0.04 ms; this one walks all of
+it in 0.15 ms, and that walk is how it knows that the file is whole.
 """
 
 from __future__ import annotations
