@@ -141,7 +141,7 @@ def _reference_slices(bundle: Bundle, folder: Path | None) -> dict[str, bytes]:
     from edgebrain.kit.build import telling_slices
     from edgebrain.phantom.generator import phantom_files
     from edgebrain.runtime.image import decode
-    from edgebrain.runtime.predict import find_pictures
+    from edgebrain.runtime.inputs import find_pictures
 
     if folder is None:
         return telling_slices(bundle, phantom_files(CANDIDATES, SEED), REFERENCE_SLICES)
