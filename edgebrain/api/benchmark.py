@@ -197,14 +197,15 @@ def _run_and_save(
 
 
 def _save_report(report: Report, run: Path | None, resumed: Path | None, notify: Notify) -> None:
-    """Write the report into the run folder, next to those of earlier benches; a resumed one replaces its file."""
+    """Save the report in the run folder, next to those of earlier benches; a resumed one replaces its own file."""
     from edgebrain.benchmarking.report import as_json
     from edgebrain.reporting.bench_tables import as_markdown
 
-    if resumed is not None and resumed.parent != run:
+    in_run = resumed is not None and resumed.parent == run
+    if resumed is not None and not in_run:
         write_json(resumed, as_json(report))
-    elif run is not None:
-        path = resumed or claim_file(run / "bench.json")
+    if run is not None:
+        path = resumed if resumed is not None and in_run else claim_file(run / "bench.json")
         write_json(path, as_json(report))
         write_text(path.with_suffix(".md"), as_markdown(report))
         notify(f"report: {path.with_suffix('.md')}")

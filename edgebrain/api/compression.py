@@ -55,7 +55,8 @@ def quantize(
         What became of each format, float siblings included; one that failed carries its `error`.
 
     Raises:
-        BadRun, BadRecipe: What was given cannot be used. CannotWrite: a bundle is there already.
+        BadRun, BadRecipe: What was given cannot be used.
+        CannotWrite: A bundle is there already.
         MissingExtra: A converter is not installed.
 
     Example:
@@ -126,7 +127,8 @@ def explain(
         The figures, layer by layer, and the file that holds them.
 
     Raises:
-        BadRun: The bundle lies in no run. MissingExtra: TensorFlow is not installed.
+        BadRun: The bundle lies in no run.
+        MissingExtra: TensorFlow is not installed.
 
     Example:
         >>> found = edgebrain.explain("runs/demo-1/bundles/tflite-int8")  # doctest: +SKIP

@@ -23,7 +23,8 @@ def chosen_bundle(named: Path | None, format: str = "tflite", precision: str = "
     """The bundle named, or the one in this format and precision of the run named or of the newest finished run.
 
     Raises:
-        BadRun: There is none. BadBundle: one of the run's bundles is damaged.
+        BadRun: There is none.
+        BadBundle: One of the run's bundles is damaged.
     """
     if named is not None and not _is_run(named):
         return named
@@ -46,7 +47,8 @@ def all_bundles(named: Sequence[Path]) -> list[Path]:
     """The bundles named and every bundle in the folders named; else every bundle of the newest finished run.
 
     Raises:
-        BadRun: There is no finished run. BadBundle: a folder that holds no bundle.
+        BadRun: There is no finished run.
+        BadBundle: A folder that holds no bundle.
     """
     return [bundle for path in named or [newest_run()] for bundle in _bundles_at(path)]
 

@@ -49,8 +49,10 @@ def deploy(
         `failed` is True where a part of the model would stay on the CPU.
 
     Raises:
-        BadTarget: The target is not known, or an option does not go with it. NoWheels: the device's Python has none.
-        CompilerFailed: The compiler is not installed, or refuses the model. CannotWrite: a result is there.
+        BadTarget: The target is not known, or an option does not go with it.
+        NoWheels: The device's Python has none.
+        CompilerFailed: The compiler is not installed, or refuses the model.
+        CannotWrite: A result is there.
 
     Example:
         >>> edgebrain.deploy("runs/demo-1", "coral", check=True)["failed"]  # doctest: +SKIP
@@ -139,7 +141,7 @@ def _reference_slices(bundle: Bundle, folder: Path | None) -> dict[str, bytes]:
     from edgebrain.kit.build import telling_slices
     from edgebrain.phantom.generator import phantom_files
     from edgebrain.runtime.image import decode
-    from edgebrain.runtime.predict import find_pictures
+    from edgebrain.runtime.inputs import find_pictures
 
     if folder is None:
         return telling_slices(bundle, phantom_files(CANDIDATES, SEED), REFERENCE_SLICES)

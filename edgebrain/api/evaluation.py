@@ -62,7 +62,8 @@ def evaluate(
         The figures, and the folder that they were written to.
 
     Raises:
-        BadBundle, BadData: What was given cannot be used. CannotWrite: figures lie in `out` already.
+        BadBundle, BadData: What was given cannot be used.
+        CannotWrite: Figures lie in `out` already.
 
     Example:
         >>> edgebrain.evaluate("runs/demo-1").report["summary"]["dice"]  # doctest: +SKIP

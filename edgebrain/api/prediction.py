@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from edgebrain.api.arguments import AnyPath, as_path, as_paths, check_count, optional_path
 from edgebrain.api.defaults import chosen_bundle
 from edgebrain.errors import EdgebrainError
-from edgebrain.progress import Progress, no_progress
-from edgebrain.runtime.predict import Outcome, predict_files
+from edgebrain.progress import Notify, Progress, no_progress
+from edgebrain.runtime.predict import PredictionRun, predict_files
 from edgebrain.runtime.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def predict(
     force: bool = False,
     resume: bool = False,
     progress: Progress = no_progress,
-) -> Outcome:
+) -> PredictionRun:
     """Predict pictures and write masks, overlays and results.csv. One unusable picture does not stop the others.
 
     Args:
@@ -62,7 +62,7 @@ def predict(
         engine: As in `load`.
         threads: As in `load`.
         force: Replace what is in the output folder.
-        resume: Go on in `out`; pictures that have an answer there are left as they are.
+        resume: Go on in `out`; pictures that have a result there are left as they are.
         progress: Called with "pictures", the number done and the number in all.
 
     Returns:
@@ -73,8 +73,8 @@ def predict(
         BadBundle: As in `load`.
 
     Example:
-        >>> outcome = edgebrain.predict("slices/", "runs/demo-1", out="answers")  # doctest: +SKIP
-        >>> [entry["label"] for entry in outcome.entries]  # doctest: +SKIP
+        >>> run = edgebrain.predict("slices/", "runs/demo-1", out="answers")  # doctest: +SKIP
+        >>> [entry["label"] for entry in run.entries]  # doctest: +SKIP
         ['glioma', 'no_tumor']
     """
     if resume and (force or out is None):
@@ -94,8 +94,8 @@ def watch(
     threads: int = 1,
     recursive: bool = False,
     settle_s: float = 30.0,
-    say: Callable[[str], None] = print,
-    complain: Callable[[str], None] = print,
+    on_result: Notify = print,
+    on_problem: Notify = print,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Predict every picture that lands in a folder, until `stop` returns True or a KeyboardInterrupt.
@@ -109,8 +109,8 @@ def watch(
         threads: As in `load`.
         recursive: Watch sub-folders too.
         settle_s: Seconds that a file which looks incomplete must lie unchanged before it is rejected.
-        say: Called with a line for each answer.
-        complain: Called with a line for each file that cannot be used.
+        on_result: Called with a line for each prediction.
+        on_problem: Called with a line for each file that cannot be used.
         stop: Asked before each file.
 
     Returns:
@@ -123,9 +123,9 @@ def watch(
         >>> edgebrain.watch("incoming/", "answers/", "runs/demo-1")  # doctest: +SKIP
         scan.png: glioma 97.2 %, lesion 1101 px
     """
-    from edgebrain.runtime.watch import WatchSettings
+    from edgebrain.runtime.arrivals import WatchSettings
     from edgebrain.runtime.watch import watch as watch_folder
 
     settings = WatchSettings(settle_s=settle_s, recursive=recursive)
     source, target = as_path(folder, "folder"), as_path(out, "out")
-    return watch_folder(load(bundle, engine, threads), source, target, pixel_mm, say, complain, stop, settings)
+    return watch_folder(load(bundle, engine, threads), source, target, pixel_mm, on_result, on_problem, stop, settings)

@@ -66,7 +66,8 @@ def report(
         The files written, and what was left out because it cannot be read.
 
     Raises:
-        BadRun, BadReport: There is nothing to report on. CannotWrite: a file is in the way.
+        BadRun, BadReport: There is nothing to report on.
+        CannotWrite: A file is in the way.
 
     Example:
         >>> edgebrain.report("runs/demo-1", junit="junit.xml").files  # doctest: +SKIP

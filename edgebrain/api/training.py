@@ -68,7 +68,8 @@ def train(
         The run folder, its float bundle and the validation scores.
 
     Raises:
-        BadRecipe, BadData, BadRun: What was given cannot be used. CannotWrite: the run folder exists.
+        BadRecipe, BadData, BadRun: What was given cannot be used.
+        CannotWrite: The run folder exists.
         MissingExtra: Keras or its backend is not installed.
 
     Example:

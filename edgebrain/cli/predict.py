@@ -47,7 +47,7 @@ def predict(
     Example: edgebrain predict slices/ --pixel-mm 0.5
     """
     from edgebrain.api.prediction import predict as predict_pictures
-    from edgebrain.runtime.report import report_outcome
+    from edgebrain.runtime.predict import print_run
 
     if (watch is None) == (not images):
         raise typer.BadParameter("name pictures, or a folder with --watch")
@@ -64,14 +64,14 @@ def predict(
     several = len(images) > 1 or images[0].is_dir()
     with _Bars() if several else nullcontext() as bars:
         options = {} if bars is None else {"progress": bars.show}
-        outcome = predict_pictures(
+        run = predict_pictures(
             images, chosen, out=out, pixel_mm=pixel_mm, engine=engine, threads=threads, force=force, resume=resume,
             **options,
         )  # fmt: skip
-    report_outcome(outcome, json_file == STDOUT)
+    print_run(run, json_file == STDOUT)
     if json_file != STDOUT:
-        write_json_file(outcome.entries, json_file)
-    if outcome.failures:
+        write_json_file(run.entries, json_file)
+    if run.failures:
         raise typer.Exit(1)
 
 
@@ -86,14 +86,14 @@ def _watch(
     settle_s: float,
 ) -> None:
     from edgebrain.api.prediction import watch
-    from edgebrain.runtime.watch import until_told_to_stop
+    from edgebrain.runtime.watch import stop_on_signals
 
     if out is None:
         raise typer.BadParameter("--watch needs --out: a restart must find its own table")
-    with until_told_to_stop() as stop:
+    with stop_on_signals() as stop:
         done = watch(
             folder, out, bundle, pixel_mm=pixel_mm, engine=engine, threads=threads, recursive=recursive,
-            settle_s=settle_s, say=_now, complain=partial(_now, file=sys.stderr), stop=stop,
+            settle_s=settle_s, on_result=_now, on_problem=partial(_now, file=sys.stderr), stop=stop,
         )  # fmt: skip
     _now(f"{done} files done: {out}")
 

@@ -25,7 +25,7 @@ from edgebrain import __version__
 from edgebrain.bundle import MANIFEST, SIGNATURE, Bundle
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import canonical_json, refuse_to_overwrite, sha256_bytes, write_bytes
-from edgebrain.kit.wheels import LOCKS, Place, Wheel, choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
+from edgebrain.kit.wheels import LOCKS, Platform, Wheel, choose_wheels, runtime_wheel, runtime_wheel_name, wheels_for
 from edgebrain.runtime.selftest import record
 from edgebrain.runtime.session import open_session
 
@@ -58,14 +58,14 @@ class Kit:
     """A kit that was written. sha256: of the tar. unlike: libraries that are others here than in the kit, in words."""
 
     path: Path
-    place: Place
+    platform: Platform
     parts: tuple[Part, ...]
     size_bytes: int
     sha256: str
     unlike: tuple[str, ...]
 
 
-def check_kit(bundle: Bundle, target: str, python: str) -> tuple[Place, list[Wheel]]:
+def check_kit(bundle: Bundle, target: str, python: str) -> tuple[Platform, list[Wheel]]:
     """Whether a kit can be made of this bundle. Returns: where it runs, and the wheels it takes; nothing is fetched.
 
     Raises EdgebrainError: the kit's engine does not run this format. NoWheels: none is pinned for this Python.
@@ -75,8 +75,8 @@ def check_kit(bundle: Bundle, target: str, python: str) -> tuple[Place, list[Whe
             f"{bundle.path}: is {bundle.format}, and a kit's engine runs tflite",
             "use a tflite bundle, such as the tflite-int8 of the same run (edgebrain quantize --int8)",
         )
-    place = Place(MACHINES[target], GLIBC, python)
-    return place, choose_wheels(ON_A_DEVICE, place)
+    platform = Platform(MACHINES[target], GLIBC, python)
+    return platform, choose_wheels(ON_A_DEVICE, platform)
 
 
 def build_kit(
@@ -98,9 +98,9 @@ def build_kit(
             CannotWrite.
     """
     refuse_to_overwrite(out, force)
-    place, chosen = check_kit(bundle, target, python)
+    platform, chosen = check_kit(bundle, target, python)
     reference = record(open_session(bundle), slices)
-    wheels = {path.name: path.read_bytes() for path in wheels_for(ON_A_DEVICE, place)}
+    wheels = {path.name: path.read_bytes() for path in wheels_for(ON_A_DEVICE, platform)}
     wheels[runtime_wheel_name()] = runtime_wheel()
     contents = {
         **{f"bundle/{name}": content for name, content in bundle.contents.items()},
@@ -109,13 +109,13 @@ def build_kit(
         **{f"reference/{name}": content for name, content in reference.items()},
         **{f"wheels/{name}": content for name, content in wheels.items()},
     }
-    about = _about(bundle, place, chosen, contents)
+    about = _about(bundle, platform, chosen, contents)
     contents["kit.json"] = canonical_json({**about, "target": target}).encode()
     contents.update(_device_files(_blanks(about, target, len(slices), len(contents))))
     contents["SHA256SUMS"] = _sums(contents)
     packed = pack(contents)
     write_bytes(out, packed)
-    return Kit(out, place, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed), _unlike(chosen))
+    return Kit(out, platform, _parts(bundle, chosen, contents), len(packed), sha256_bytes(packed), _unlike(chosen))
 
 
 def _signature(bundle: Bundle) -> dict[str, bytes]:
@@ -174,17 +174,17 @@ def _version_here(package: str) -> str:
         return "is not installed"
 
 
-def _about(bundle: Bundle, place: Place, chosen: list[Wheel], contents: Mapping[str, bytes]) -> dict[str, Any]:
+def _about(bundle: Bundle, platform: Platform, chosen: list[Wheel], contents: Mapping[str, bytes]) -> dict[str, Any]:
     """What kit.json says."""
-    oldest = max(needed for wheel in chosen if (needed := wheel.needs_glibc(place.machine)))
+    oldest = max(needed for wheel in chosen if (needed := wheel.needs_glibc(platform.machine)))
     return {
         "schema": 1,
-        "about": f"{bundle.name} ({bundle.precision}, edgebrain {__version__}, Python {place.python})",
+        "about": f"{bundle.name} ({bundle.precision}, edgebrain {__version__}, Python {platform.python})",
         "bundle": bundle.name,
         "manifest_sha256": bundle.manifest_sha256,
         "edgebrain": __version__,
-        "machine": place.machine,
-        "python": place.python,
+        "machine": platform.machine,
+        "python": platform.python,
         "glibc": f"{oldest[0]}.{oldest[1]}",
         "packages": {wheel.package: wheel.version for wheel in chosen},
         "installed_kib": _installed_kib(contents),
@@ -226,7 +226,7 @@ def _pythons(machine: str) -> list[str]:
 
 
 def _device_files(blanks: Mapping[str, str]) -> dict[str, bytes]:
-    """Place in the kit -> file of ours, its blanks filled in."""
+    """Path in the kit -> file of ours, its blanks filled in."""
     sources = {name: DEVICE / Path(name).name for name in DEVICE_FILES}
     return {name: _filled(path.read_text(encoding="utf-8"), blanks).encode() for name, path in sources.items()}
 

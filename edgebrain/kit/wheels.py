@@ -2,6 +2,11 @@
 
 The pins stand in `locks/cpXY-MACHINE.json`, which travel with the package: for each package its version, what it needs,
 and the SHA-256 of each wheel. `make locks` renews them.
+
+The wheel that fits is chosen by the C library in its name. A test compares the choice with the order of
+`packaging.tags` for every pin; it is the same. `packaging` itself is not used: it lists the tags that a system takes,
+and not the C library that a wheel needs, which the hint of a refusal names. Tags would be parsed here all the same, and
+the old names of manylinux tags listed.
 """
 
 from __future__ import annotations
@@ -50,8 +55,14 @@ OLD_TAGS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2,
 
 
 @dataclass(frozen=True)
-class Place:
-    """What decides which wheel fits: processor (`uname -m`), C library and Python, such as aarch64, 2.36, 3.11."""
+class Platform:
+    """What decides which wheel fits.
+
+    Attributes:
+        machine: The processor as `uname -m` calls it, such as aarch64.
+        glibc: Version of the C library, such as 2.36.
+        python: Version of Python, such as 3.11.
+    """
 
     machine: str
     glibc: str
@@ -76,46 +87,51 @@ class Wheel:
     sha256: str
 
     @property
-    def platforms(self) -> list[str]:
-        """The platforms that its name gives, such as manylinux_2_27_aarch64; `any` for pure Python."""
+    def platform_tags(self) -> list[str]:
+        """The platform tags in its name, such as manylinux_2_27_aarch64; `any` for pure Python."""
         return self.name.removesuffix(".whl").rsplit("-", 1)[1].split(".")
 
     def needs_glibc(self, machine: str) -> tuple[int, int] | None:
         """The oldest C library that it runs with on this processor; (0, 0) for pure Python; None where it does not."""
-        found = [oldest for platform in self.platforms if (oldest := _oldest_glibc(platform, machine)) is not None]
+        found = [oldest for tag in self.platform_tags if (oldest := _oldest_glibc(tag, machine)) is not None]
         return min(found, default=None)
 
 
-def wheels_for(packages: Sequence[str], place: Place) -> list[Path]:
-    """The wheels of these packages and of all they need, for exactly this place, verified.
+def wheels_for(packages: Sequence[str], platform: Platform) -> list[Path]:
+    """The wheels of these packages and of all they need, for exactly this platform, verified.
+
+    Args:
+        packages: Names as pip calls them.
+        platform: The device's.
 
     Returns:
         Files in the cache folder, by name; fetched where they are not there yet.
 
     Raises:
-        NoWheels: None fits this place (which package, and which places there are), or one cannot be fetched.
+        NoWheels: None fits this platform (says which package, and which platforms there are), or one cannot be fetched.
     """
-    wheels = choose_wheels(packages, place)
+    wheels = choose_wheels(packages, platform)
     folder = cache_folder() / "wheels"
     missing = [wheel for wheel in wheels if not _is_there(folder / wheel.name, wheel)]
     if missing:
-        _fetch(missing, place, folder)
+        _fetch(missing, platform, folder)
     return [folder / wheel.name for wheel in wheels]
 
 
-def choose_wheels(packages: Sequence[str], place: Place) -> list[Wheel]:
+def choose_wheels(packages: Sequence[str], platform: Platform) -> list[Wheel]:
     """The pinned wheels of these packages and of all they need, sorted by name; nothing is fetched.
 
-    Raises NoWheels.
+    Raises:
+        NoWheels: None fits this platform.
     """
-    pins = _pins(place)
+    pins = _pins(platform)
     for name in packages:
         if name not in pins:
-            raise NoWheels(f"{name} is not pinned for {place}", f"pinned are {', '.join(pins)}")
-    return [_choose(name, pins[name], place) for name in _closure(packages, pins)]
+            raise NoWheels(f"{name} is not pinned for {platform}", f"pinned are {', '.join(pins)}")
+    return [_choose(name, pins[name], platform) for name in _closure(packages, pins)]
 
 
-def known_places() -> list[str]:
+def known_platforms() -> list[str]:
     """The processors and Pythons that have pins, such as `aarch64 with Python 3.11`."""
     names = sorted(path.stem.split("-", 1) for path in LOCKS.glob("*.json"))
     return [f"{machine} with Python {tag[2]}.{tag[3:]}" for tag, machine in names]
@@ -146,13 +162,13 @@ def runtime_wheel_name() -> str:
     return f"edgebrain-{__version__}-py3-none-any.whl"
 
 
-def _pins(place: Place) -> dict[str, Any]:
-    if not place.lock.is_file():
+def _pins(platform: Platform) -> dict[str, Any]:
+    if not platform.lock.is_file():
         raise NoWheels(
-            f"no wheels are pinned for {place.machine} with Python {place.python}",
-            f"there are some for {'; '.join(known_places())}",
+            f"no wheels are pinned for {platform.machine} with Python {platform.python}",
+            f"there are some for {'; '.join(known_platforms())}",
         )
-    return dict(read_json(place.lock, NoWheels)["packages"])
+    return dict(read_json(platform.lock, NoWheels)["packages"])
 
 
 def _closure(packages: Sequence[str], pins: dict[str, Any]) -> list[str]:
@@ -167,33 +183,33 @@ def _closure(packages: Sequence[str], pins: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
-def _choose(name: str, pin: dict[str, Any], place: Place) -> Wheel:
-    """The wheel made for the newest C library that is not newer than the place's."""
-    has = _version(place.glibc)
+def _choose(name: str, pin: dict[str, Any], platform: Platform) -> Wheel:
+    """The wheel made for the newest C library that is not newer than the platform's."""
+    has = _version(platform.glibc)
     wheels = [Wheel(name, pin["version"], file, digest) for file, digest in pin["wheels"].items()]
-    needed = {wheel: oldest for wheel in wheels if (oldest := wheel.needs_glibc(place.machine)) is not None}
+    needed = {wheel: oldest for wheel in wheels if (oldest := wheel.needs_glibc(platform.machine)) is not None}
     fitting = [wheel for wheel, oldest in needed.items() if oldest <= has]
     if not fitting:
         lowest = min(needed.values(), default=None)
         raise NoWheels(
-            f"no wheel of {name} {pin['version']} fits {place}",
+            f"no wheel of {name} {pin['version']} fits {platform}",
             f"it runs with glibc {lowest[0]}.{lowest[1]} or newer: take a newer system there"
             if lowest
-            else f"there are some for {'; '.join(known_places())}",
+            else f"there are some for {'; '.join(known_platforms())}",
         )
     return max(fitting, key=lambda wheel: (needed[wheel], wheel.name))
 
 
-def _oldest_glibc(platform: str, machine: str) -> tuple[int, int] | None:
+def _oldest_glibc(tag: str, machine: str) -> tuple[int, int] | None:
     """The C library that a platform tag asks for on this processor; None where the tag is for another one."""
-    if platform == "any":
+    if tag == "any":
         return (0, 0)
-    if not platform.endswith(f"_{machine}"):
+    if not tag.endswith(f"_{machine}"):
         return None
-    tag = platform.removesuffix(f"_{machine}")
-    if named := re.fullmatch(r"manylinux_(\d+)_(\d+)", tag):
+    library = tag.removesuffix(f"_{machine}")
+    if named := re.fullmatch(r"manylinux_(\d+)_(\d+)", library):
         return int(named[1]), int(named[2])
-    return OLD_TAGS.get(tag)
+    return OLD_TAGS.get(library)
 
 
 def _version(text: str) -> tuple[int, int]:
@@ -205,25 +221,26 @@ def _is_there(path: Path, wheel: Wheel) -> bool:
     return path.is_file() and sha256_file(path) == wheel.sha256
 
 
-def _fetch(wheels: Sequence[Wheel], place: Place, folder: Path) -> None:
+def _fetch(wheels: Sequence[Wheel], platform: Platform, folder: Path) -> None:
     """Download wheels into the folder, each only after its hash was checked. Raises NoWheels."""
     with tempfile.TemporaryDirectory(prefix="edgebrain-wheels-") as temporary:
         pins = Path(temporary) / "pins.txt"
         write_bytes(pins, "".join(f"{w.package}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels).encode())
         command = [*_pip(), "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        command += ["--dest", temporary, "--requirement", str(pins), "--python-version", place.python]
+        command += ["--dest", temporary, "--requirement", str(pins), "--python-version", platform.python]
         # backports-strenum forbids the very Pythons that ai-edge-litert needs it for; uv takes no notice of it either.
         command += ["--implementation", "cp", "--ignore-requires-python"]
         # Each tag is named: pip does not know that what asks for an older C library runs with a newer one.
-        for platform in sorted({platform for wheel in wheels for platform in wheel.platforms} - {"any"}):
-            command += ["--platform", platform]
-        command += ["--abi", f"cp{place.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
+        for tag in sorted({tag for wheel in wheels for tag in wheel.platform_tags} - {"any"}):
+            command += ["--platform", tag]
+        command += ["--abi", f"cp{platform.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
         done = subprocess.run(command, capture_output=True, text=True)
+        reason = _last_line(done.stderr)
         for wheel in wheels:
             path = Path(temporary) / wheel.name
             if done.returncode != 0 or not _is_there(path, wheel):
                 raise NoWheels(
-                    f"{wheel.name} for {place} is not in the cache and cannot be fetched ({_last_line(done.stderr)})",
+                    f"{wheel.name} for {platform} is not in the cache and cannot be fetched ({reason})",
                     f"connect this machine to the network once, or copy the files to {folder}",
                 )
             write_bytes(folder / wheel.name, path.read_bytes())

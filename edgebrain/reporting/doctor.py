@@ -24,10 +24,16 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _extras(findings: Mapping[str, Any]) -> Iterator[str]:
+    # A library belongs to several extras; what is wrong with it is said once.
+    explained: set[str] = set()
     for extra in findings["extras"]:
         state = "BROKEN   " if extra["broken"] else "installed" if extra["installed"] else "missing  "
         yield f"{extra['name']:<15} {state}  {extra['adds']}"
         for name in extra["broken"]:
+            if name in explained:
+                yield from _indented(f"{name}: see above")
+                continue
+            explained.add(name)
             yield from _indented(f"{name}: {findings['broken'][name]['reason']}")
             yield from _indented(f"-> {findings['broken'][name]['cure']}")
         if extra["install"]:

@@ -16,12 +16,18 @@ from edgebrain.formats import CPU, all_engines, all_formats, engines_for
 from edgebrain.progress import Progress, no_progress
 from edgebrain.runtime.engines import installed
 from edgebrain.runtime.environment import environment
-from edgebrain.runtime.probe import try_out
+from edgebrain.runtime.library_check import check_libraries
 
 
 @dataclass(frozen=True)
 class Extra:
-    """An optional set of libraries. modules: what it lets one import. adds: what it is good for."""
+    """An optional set of libraries, as pyproject.toml declares it.
+
+    Attributes:
+        name: What stands in brackets: `pip install 'edgebrain[NAME]'`.
+        modules: The modules that its packages let one import.
+        adds: What it is good for.
+    """
 
     name: str
     modules: tuple[str, ...]
@@ -33,80 +39,84 @@ class Extra:
         return [module for module in self.modules if find_spec(module) is None]
 
 
-PARTS = (
+_DATA = ("cv2", "scipy", "jinja2")
+_KERAS = ("keras", "matplotlib", *_DATA)
+_BENCH = ("surface_distance", "junitparser", *_DATA)
+_ONNX = ("onnx", "onnxruntime", "sympy", "cv2")
+_COMPRESS = (
+    "tensorflow_model_optimization", "tf_keras", "nncf", "tf2onnx", "tensorflow", "ai_edge_litert", "openvino",
+    *_ONNX, *_KERAS,
+)  # fmt: skip
+
+# A device installs no metadata of ours, so that the extras are listed here; a test compares them with pyproject.toml.
+EXTRAS = (
     Extra("edge", ("ai_edge_litert", "cv2"), "predict and bench TFLite bundles"),
     Extra("tflite-runtime", ("tflite_runtime", "cv2"), "the same with Python 3.11 or older and NumPy 1"),
     Extra("openvino", ("openvino", "cv2"), "predict and bench OpenVINO bundles"),
-    Extra("onnx", ("onnx", "onnxruntime", "sympy", "cv2"), "predict and bench ONNX bundles"),
-    Extra("data", ("cv2", "scipy", "jinja2"), "read and audit data sets, write the phantom set"),
-    Extra("bench", ("surface_distance", "junitparser", "scipy"), "HD95, surface Dice and JUnit in reports"),
-    Extra("train", ("tensorflow", "keras", "matplotlib", "cv2", "scipy"), "train; bench the float Keras model"),
-    Extra("jax", ("jax", "keras", "matplotlib", "cv2", "scipy"), "train with JAX (KERAS_BACKEND=jax)"),
-    Extra("torch", ("torch", "keras", "matplotlib", "cv2", "scipy"), "train with PyTorch (KERAS_BACKEND=torch)"),
-    Extra("tensorboard", ("tensorboard",), "event files of a training (train --tensorboard)"),
-    Extra(
-        "compress",
-        ("tensorflow", "keras", "tensorflow_model_optimization", "tf_keras", "nncf", "tf2onnx"),
-        "quantize, prune and export: TFLite, OpenVINO, ONNX",
-    ),
-    Extra("sign", ("cryptography",), "sign bundles and kits (bundle keygen, bundle sign)"),
-)
-# As in pyproject.toml: JAX, PyTorch and the old interpreter replace what is in it.
-OF_ALL = ("edge", "openvino", "onnx", "data", "bench", "train", "tensorboard", "compress", "sign")
-EXTRAS = (
-    *PARTS,
+    Extra("onnx", _ONNX, "predict and bench ONNX bundles"),
+    Extra("data", _DATA, "read and audit data sets, write phantoms"),
+    Extra("bench", _BENCH, "HD95 and surface Dice; pages and JUnit files"),
+    Extra("train", ("tensorflow", *_KERAS), "train; bench the float Keras model"),
+    Extra("jax", ("jax", *_KERAS), "the same with Keras on JAX"),
+    Extra("torch", ("torch", *_KERAS), "the same with Keras on PyTorch"),
+    Extra("tensorboard", ("tensorboard",), "train --tensorboard: event files"),
+    Extra("compress", tuple(dict.fromkeys(_COMPRESS)), "quantize, prune, export: TFLite, OpenVINO, ONNX"),
+    Extra("sign", ("cryptography",), "sign bundles, and verify signatures"),
     Extra(
         "all",
-        tuple(dict.fromkeys(module for part in PARTS if part.name in OF_ALL for module in part.modules)),
-        "all of this but tflite-runtime, jax and torch",
+        tuple(dict.fromkeys((*_COMPRESS, *_BENCH, "cryptography", "tensorboard"))),
+        "compress, bench, sign and tensorboard together",
     ),
 )
-# Extras that replace one another: where the second is installed, the first is not proposed.
+# Extras that replace one another: who has one is not told to install the other.
 ALTERNATIVES = {"tflite-runtime": "edge"}
 MISSING = ("not installed", "")
-
 
 Broken = Mapping[str, tuple[str, str]]
 
 
 def diagnose(targets: Sequence[str], lacking: Mapping[str, str], progress: Progress = no_progress) -> dict[str, Any]:
-    """Facts for `edgebrain doctor`.
+    """Find out what works here, for `edgebrain doctor`.
 
     Args:
         targets: Names of the targets that can be started here.
-        lacking: Name -> what is missing, for the others.
-        progress: Called with libraries tried and libraries in all.
+        lacking: Name of each other target -> what it lacks.
+        progress: Called with "trying what is installed", how many libraries were tried and how many there are.
 
     Returns:
-        Environment; extras, each with installed (and working), missing and broken modules, what it adds and the pip
-        line; engines, name -> whether it computes; broken, what is installed and does not work -> reason and cure;
-        targets, name -> the formats that can run there; lacking.
+        `environment`; `extras`, each with its installed, missing and broken modules, what it adds and the pip line;
+        `engines`, name -> whether it computes; `broken`, what is installed and does not work -> `reason` and `cure`;
+        `targets`, name -> the formats that can run there; `lacking`.
     """
-    known = all_engines()
+    engines = all_engines()
     # An engine of another device, such as the Edge TPU, cannot be tried without it; its library can.
-    engines = [name for name, engine in known.items() if installed(name) and CPU in engine.devices]
+    on_cpu = [name for name, engine in engines.items() if installed(name) and CPU in engine.devices]
     modules = sorted({module for extra in EXTRAS for module in extra.modules} - {m for e in EXTRAS for m in e.missing})
-    tried = try_out([*modules, *(f"engine:{name}" for name in engines)], progress)
-    broken = {name.removeprefix("engine:"): problem for name, problem in tried.items() if problem}
-    works = {name: tried.get(f"engine:{name}", MISSING) is None for name in known}
+    checked = check_libraries([*modules, *(f"engine:{name}" for name in on_cpu)], progress)
+    broken = {name.removeprefix("engine:"): problem for name, problem in checked.items() if problem}
+    works = {name: checked.get(f"engine:{name}", MISSING) is None for name in engines}
     works |= {
         name: installed(name) and engine.library not in broken
-        for name, engine in known.items()
+        for name, engine in engines.items()
         if CPU not in engine.devices
     }
     # Without OpenCV no picture is read, whatever the engines can do.
     if "cv2" not in modules or "cv2" in broken:
         works = dict.fromkeys(works, False)
-    formats = [row for row in all_formats().values() if any(works[engine.name] for engine in engines_for(row.name))]
-    run_by = {target: [row.name for row in formats if row.device == target] for target in targets}
     return {
         "environment": environment(),
         "extras": [_extra(extra, broken) for extra in EXTRAS],
         "engines": works,
         "broken": {name: {"reason": reason, "cure": cure} for name, (reason, cure) in broken.items()},
-        "targets": run_by,
+        "targets": {target: _formats_on(target, works) for target in targets},
         "lacking": dict(lacking),
     }
+
+
+def _formats_on(target: str, works: Mapping[str, bool]) -> list[str]:
+    """The formats that a working engine reads and that this target runs."""
+    formats = [row for row in all_formats().values() if any(works[engine.name] for engine in engines_for(row.name))]
+    return [row.name for row in formats if row.device == target]
 
 
 def _extra(extra: Extra, broken: Broken) -> dict[str, Any]:

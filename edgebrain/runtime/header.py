@@ -6,8 +6,8 @@ gives, so a header that lies costs nothing. `tiff_tags` reads the directories of
 Why not Pillow's lazy `Image.open`? It was tried in place of this reader (Pillow 13.0; only its PNG, JPEG and TIFF
 plug-ins, then `verify()`). 20 of 221 tests failed, 4 of them for wording or the order of checks alone:
 
-- It opens files that end too early, and `verify()` checks PNG alone. It took 251 of 572 JPEGs that were cut short for
-  whole pictures, this reader none; only a line that libjpeg prints would then tell half a slice from a whole one.
+- It opens files that end too early, and `verify()` checks PNG alone. It took 251 of the 572 ways to cut a JPEG short
+  for a whole picture, this reader none; only a line that libjpeg prints would then tell half a slice from a whole one.
 - It does not tell the codings of JPEG apart: lossless, hierarchical and arithmetic coding read as baseline.
 - It does not describe what it cannot decode. A JPEG of 12 bits or of two channels, and a TIFF of 64 bits, of unequal,
   complex or undefined samples, of several grey channels or of a rare photometric, are "cannot identify image file", so

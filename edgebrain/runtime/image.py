@@ -1,7 +1,7 @@
 """Bytes -> uint8 slice, under a budget of pixels and bytes. The only place where a picture is decoded.
 
-A slice lies as a viewer shows it: an orientation in the header is followed, in every format. What else a header may say
-stands in `properties`. The budget is checked on the header, before a pixel is decoded.
+A slice is turned as a viewer shows it: an orientation in the header is followed, in every format. `properties` lists
+what else a header may say. The budget is checked on the header, before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgebrain.errors import BadImage, IncompleteImage
 from edgebrain.runtime.header import AGAIN, Header, read_header
 from edgebrain.runtime.opencv import cv2
 from edgebrain.runtime.properties import BITS, COMPRESSION, NO_ALPHA, TIFF, check_properties
-from edgebrain.runtime.quiet import heard_on_stderr
+from edgebrain.runtime.stderr import captured_stderr
 from edgebrain.runtime.tiff_tags import has_whole_deflate, upright_tiff
 
 MOST_BYTES = 256 << 20
@@ -29,16 +29,24 @@ MOST_SIDE = 16384
 GREY_TOLERANCE = 16
 
 # How libjpeg, and OpenCV's log for libtiff and its own readers, begin their lines.
-COMPLAINTS = (b"Corrupt JPEG data", b"Premature end of JPEG", b"[ERROR:", b"[ WARN:", b"libpng error")
-# A pipe that was named needs somebody who writes to it.
+DECODER_ERRORS = (b"Corrupt JPEG data", b"Premature end of JPEG", b"[ERROR:", b"[ WARN:", b"libpng error")
+# Reading a pipe that nobody writes to would never end.
 PIPE_PATIENCE_S = 5.0
 
 
 def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
-    """A file's bytes and its state, looked at before it is read: memory stays within the budget.
+    """Read a file whose size is within the budget; the size is checked first, so that memory stays within it too.
+
+    Args:
+        path: The file.
+        name: How errors call it.
+
+    Returns:
+        Its bytes, and what `os.fstat` says of it.
 
     Raises:
-        BadImage: It cannot be read, or is over the budget.
+        BadImage: It is over the budget (256 MiB), or a pipe that nobody writes to.
+        IncompleteImage: It cannot be read.
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
@@ -49,7 +57,7 @@ def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
             data = stream.read(MOST_BYTES + 1) if state.st_size <= MOST_BYTES else b""
     except OSError as problem:
         reason = f"{name}: cannot be read ({problem.strerror or problem})"
-        # Perhaps another program still holds it, or has not yet given it to us.
+        # Another program may still hold it, or may grant permission later: `watch` tries such a file again.
         raise IncompleteImage(reason, "check path and permissions") from problem
     size = max(state.st_size, len(data))
     if size > MOST_BYTES:
@@ -58,7 +66,7 @@ def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
 
 
 def _wait_for_writer(descriptor: int, name: str) -> None:
-    """Raises BadImage: nothing comes through a pipe."""
+    """Raise BadImage where nothing comes through a pipe."""
     if not select.select([descriptor], [], [], PIPE_PATIENCE_S)[0]:
         raise BadImage(f"{name}: is a pipe that nobody writes to", "name a file")
 
@@ -71,12 +79,12 @@ def decode(data: bytes, name: str) -> np.ndarray:
         name: How errors call it.
 
     Returns:
-        (H, W) uint8, C-contiguous; three channels that agree (within 16 levels) give their rounded mean.
+        (H, W) uint8, 0 to 255, C-contiguous; three channels that agree (within 16 levels) give their rounded mean.
 
     Raises:
-        BadImage: Of another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), coloured, partly transparent, or
-            with a property that is refused (see `properties`).
-        IncompleteImage: Empty, cut short or damaged.
+        BadImage: It is of another type, over the budget (64 Mpixel, 16384 a side, 256 MiB), coloured, partly
+            transparent, or has a property that is refused (see `properties`).
+        IncompleteImage: It is empty, cut short or damaged.
     """
     if len(data) > MOST_BYTES:
         raise BadImage(f"{name}: has {len(data) >> 20} MiB, the limit is {MOST_BYTES >> 20}", "pass a single slice")
@@ -103,7 +111,7 @@ def _check_size(header: Header, name: str) -> None:
 
 
 def _decoded(data: bytes, header: Header, name: str) -> np.ndarray:
-    """Pixels as they are stored: (H, W), (H, W, 3) BGR, or (H, W, 4) with alpha last."""
+    """Pixels as they are stored, uint8: (H, W), (H, W, 3) BGR, or (H, W, 4) with alpha last."""
     if header.kind == TIFF:
         data = upright_tiff(data)
         # Four samples a pixel, and a tile that hangs over.
@@ -115,19 +123,19 @@ def _decoded(data: bytes, header: Header, name: str) -> np.ndarray:
     else:
         flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
     try:
-        with heard_on_stderr(COMPLAINTS) as heard:
+        with captured_stderr(DECODER_ERRORS) as reported:
             pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as problem:
         raise IncompleteImage(f"{name}: is damaged and cannot be decoded", AGAIN) from problem
-    # Decoders go on after a damaged part, with whatever follows from it, and say so on the terminal alone.
-    if pixels is None or heard:
-        raise IncompleteImage(f"{name}: is damaged and cannot be decoded{_said(heard)}", AGAIN)
+    # Decoders go on after a damaged part, with whatever follows from it; a line on stderr is the only sign of it.
+    if pixels is None or reported:
+        raise IncompleteImage(f"{name}: is damaged and cannot be decoded{_reason(reported)}", AGAIN)
     return pixels
 
 
-def _said(heard: Sequence[str]) -> str:
-    """What the decoder complained of, without where in its code."""
-    return f" ({heard[0].split('TIFF_Error ')[-1]})" if heard else ""
+def _reason(reported: Sequence[str]) -> str:
+    """The first line that a decoder printed, without the place in its code."""
+    return f" ({reported[0].split('TIFF_Error ')[-1]})" if reported else ""
 
 
 def _as_shown(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -144,7 +152,7 @@ def _as_shown(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _opaque(pixels: np.ndarray, header: Header, name: str) -> np.ndarray:
-    """The pixels without their transparency, which must not hide anything. Raises BadImage."""
+    """The pixels, (H, W) or (H, W, 3) uint8, without their transparency. Raises BadImage where it hides some."""
     if header.transparent:
         scale = 255 // ((1 << int(header.properties[BITS])) - 1)
         key = np.array(header.transparent[::-1], dtype=np.int64) * scale
@@ -159,11 +167,7 @@ def _opaque(pixels: np.ndarray, header: Header, name: str) -> np.ndarray:
 
 
 def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
-    """One channel of three that agree. pixels: (H, W, 3) uint8.
-
-    Returns:
-        (H, W) uint8.
-    """
+    """The rounded mean of three channels that agree: (H, W, 3) uint8 -> (H, W) uint8. Raises BadImage for colour."""
     blue, green, red = (pixels[..., channel] for channel in range(3))
     spread = int((np.maximum(np.maximum(blue, green), red) - np.minimum(np.minimum(blue, green), red)).max())
     if spread > GREY_TOLERANCE:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from edgebrain.runtime.results import MODEL, REJECTED, RESULTS, output_files
+from edgebrain.runtime.results_file import MODEL, REJECTED, RESULTS, output_files
 
 # Endings of the pictures that can be read, in lower case.
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff")

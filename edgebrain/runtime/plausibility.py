@@ -1,4 +1,4 @@
-"""Does a picture look like a slice of a head at all? Cheap statistics, for a warning and never for a refusal.
+"""Warn of pictures that do not look like a slice of a head. Cheap statistics; they never refuse a picture.
 
 The bounds leave room on both sides: of 6,595 slices of BRISC 2025 and of Cheng's figshare set none is warned about
 (contrast at least 82, 158 grey levels, 35 % of a frame dark, correlation 0.65), while blank pictures, masks, noise,
@@ -26,11 +26,11 @@ LEAST_DARK_FRAME = 0.25
 LEAST_CORRELATION = 0.4
 
 
-def unlike_a_head(image: np.ndarray) -> str:
-    """Why a picture does not look like a head slice; empty where it may be one.
+def implausible_head(image: np.ndarray) -> str:
+    """Say why a picture does not look like a head slice; empty where it may be one.
 
     Args:
-        image: (H, W) uint8.
+        image: (H, W) uint8, 0 to 255, any size.
     """
     reason = _reason(image)
     return f"{NOT_A_HEAD}: {reason}" if reason else ""
@@ -56,6 +56,6 @@ def _reason(image: np.ndarray) -> str:
 
 
 def _frame(array: np.ndarray, inset: int) -> np.ndarray:
-    """The values on the edge of a (SIDE, SIDE) array, or so many pixels further in."""
+    """The values of a (SIDE, SIDE) array on the frame that lies `inset` pixels inside its edge, one-dimensional."""
     inner = array[inset : SIDE - inset, inset : SIDE - inset]
     return np.concatenate([inner[0], inner[-1], inner[1:-1, 0], inner[1:-1, -1]])

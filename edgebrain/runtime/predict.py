@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections import Counter
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,67 +14,46 @@ from typing import Any
 from edgebrain.errors import BadImage
 from edgebrain.files import claim_folder
 from edgebrain.progress import Progress, no_progress
-from edgebrain.runtime.answer import answer_file, append_failure, output_names
 from edgebrain.runtime.image import read_file
-from edgebrain.runtime.listing import PICTURES, left_out, list_files
+from edgebrain.runtime.inputs import FoundPictures, PictureFile, find_inputs
 from edgebrain.runtime.names import OutputNames
-from edgebrain.runtime.outputs import Result, check_pixel_mm, refuse_if_written
-from edgebrain.runtime.results import RESULTS, Existing, FileState, ResultsTable, model_note, open_table
+from edgebrain.runtime.outputs import (
+    PictureResult,
+    check_pixel_mm,
+    predict_and_record,
+    record_failure,
+    refuse_if_written,
+)
+from edgebrain.runtime.results import Existing, FileState, ResultsTable, model_note, open_table
+from edgebrain.runtime.results_file import RESULTS
 from edgebrain.runtime.session import Session
-from edgebrain.text import in_one_line, shown_name
+from edgebrain.text import in_one_line
 
 DEFAULT_OUT = Path("predictions")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A file to answer. folder: its sub-folder below the folder that was named, empty for none."""
-
-    path: Path
-    folder: str = ""
-
-    @property
-    def name(self) -> str:
-        """As tables and messages call it."""
-        return shown_name(str(self.path))
-
-
 @dataclass
-class Inputs:
-    """What the files and folders that were named hold. unusable: folders without pictures, or that cannot be opened,
-    each with its error.
+class PredictionRun:
+    """What became of each picture.
 
-    other: ending -> number of files left out. own: number of files left out because edgebrain wrote them.
-    """
-
-    pictures: list[Picture] = field(default_factory=list)
-    unusable: list[tuple[str, BadImage]] = field(default_factory=list)
-    other: Counter[str] = field(default_factory=Counter)
-    own: int = 0
-
-    def left_out(self) -> list[str]:
-        """What was left out, a line each."""
-        own = f"{self.own} of edgebrain's own outputs left out" if self.own else ""
-        return [line for line in (own, left_out(self.other)) if line]
-
-
-@dataclass
-class Outcome:
-    """What became of each picture: the answers, and the errors of those that could not be used.
-
-    out: None where there was nothing to predict. entries: a JSON object for each, in the order of the pictures.
-    done_before: how many a resumed run left alone.
+    Attributes:
+        out: The output folder; None where there was nothing to predict.
+        inputs: The pictures that were found.
+        results: One for each picture that was predicted.
+        failures: The error of each picture or folder that could not be used.
+        entries: A JSON object for each of both, in the order of the pictures.
+        done_before: How many pictures a resumed run left as they were.
     """
 
     out: Path | None
-    inputs: Inputs
-    results: list[Result] = field(default_factory=list)
+    inputs: FoundPictures
+    results: list[PictureResult] = field(default_factory=list)
     failures: list[BadImage] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     done_before: int = 0
 
-    def add(self, result: Result) -> None:
-        """A picture was answered."""
+    def add(self, result: PictureResult) -> None:
+        """A picture was predicted."""
         self.results.append(result)
         self.entries.append(result.as_json())
 
@@ -101,8 +81,8 @@ def predict_files(
     pixel_mm: float | None = None,
     existing: Existing = "refuse",
     progress: Progress = no_progress,
-) -> Outcome:
-    """Predict pictures and write masks, overlays and results.csv, whose lines are on the disk one by one.
+) -> PredictionRun:
+    """Predict pictures and write masks, overlays and results.csv, whose rows reach the disk one by one.
 
     Where there is nothing to predict, nothing is made.
 
@@ -111,8 +91,8 @@ def predict_files(
         inputs: Files, or folders to search.
         out: The output folder; else the next free predictions-N.
         pixel_mm: Side of a pixel in mm.
-        existing: What to do where `out` holds results: refuse, replace them, or continue (pictures that have an answer
-            and are unchanged are left as they are).
+        existing: What to do where `out` holds results: refuse, replace them, or continue (pictures that have a
+            result and are unchanged are left as they are).
         progress: Called with "pictures", how many are done and how many there are.
 
     Returns:
@@ -125,89 +105,58 @@ def predict_files(
     check_pixel_mm(pixel_mm)
     found = find_inputs(inputs)
     if not any(os.path.lexists(picture.path) for picture in found.pictures):
-        return _nothing(found)
+        return _without_pictures(found)
     with _output_folder(out) as folder:
         if existing == "refuse":
             names = OutputNames()
             refuse_if_written(folder, [names.name(one.folder, one.path.name) for one in found.pictures])
-        outcome = Outcome(folder, found)
+        run = PredictionRun(folder, found)
         with open_table(folder, session.classes, model_note(session.bundle), existing) as table:
             for name, problem in found.unusable:
-                outcome.fail(name, problem)
+                run.fail(name, problem)
                 table.append({"name": name, "error": problem.message})
-            names = output_names(table)
+            # Names that the table uses are kept, and so is what edgebrain did not write.
+            names = table.output_names()
             for done, picture in enumerate(found.pictures, start=1):
-                _predict_one(session, picture, names, pixel_mm, table, outcome)
+                _predict_one(session, picture, names, pixel_mm, table, run)
                 progress("pictures", done, len(found.pictures))
-    return outcome
+    return run
 
 
-def find_inputs(inputs: Sequence[Path]) -> Inputs:
-    """The files as given, and what the one lister finds at or below the folders given; each once."""
-    found, known = Inputs(), set()
-    # One path says enough of itself; of several, two may lead to one file.
-    key = os.path.realpath if len(inputs) > 1 else str
-    for path in dict.fromkeys(inputs):
-        if key(path) in known:
-            continue
-        known.add(key(path))
-        if not path.is_dir():
-            found.pictures.append(Picture(path))
-            continue
-        for picture in _below(path, found):
-            if key(picture.path) not in known:
-                known.add(key(picture.path))
-                found.pictures.append(picture)
-    return found
+def print_run(run: PredictionRun, as_json: bool) -> None:
+    """Print what became of each picture: failures and what was left out on stderr, results on stdout.
+
+    Args:
+        run: What `predict_files` returned.
+        as_json: Print one JSON array on stdout instead, with an object for each picture, failures included.
+    """
+    for failure in run.failures:
+        print(f"Error: {failure.message}\n  {failure.hint}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(run.entries, indent=1))
+        print(run.summary(), file=sys.stderr)
+        return
+    for result in run.results:
+        print(result.sentence())
+    print(run.summary())
 
 
-def _nothing(found: Inputs) -> Outcome:
-    """The outcome where no picture is there: a name that was mistyped leaves nothing behind."""
-    outcome = Outcome(None, found)
+def _without_pictures(found: FoundPictures) -> PredictionRun:
+    """The run where no picture is there: a name that was mistyped leaves nothing behind."""
+    run = PredictionRun(None, found)
     for name, problem in found.unusable:
-        outcome.fail(name, problem)
+        run.fail(name, problem)
     for picture in found.pictures:
         try:
             read_file(picture.path, picture.name)
         except BadImage as problem:
-            outcome.fail(picture.name, problem)
-    return outcome
-
-
-def find_pictures(inputs: Sequence[Path]) -> list[Path]:
-    """The paths of `find_inputs`.
-
-    Raises:
-        BadImage: There is none, or a folder that cannot be opened.
-    """
-    found = find_inputs(inputs)
-    if found.unusable:
-        raise found.unusable[0][1]
-    return [picture.path for picture in found.pictures]
-
-
-def _below(root: Path, found: Inputs) -> list[Picture]:
-    listing = list_files(root)
-    found.other.update(listing.other)
-    found.own += listing.own
-    for path, reason in listing.unreadable:
-        problem = BadImage(f"{path}: cannot be opened ({reason})", "check its permissions")
-        found.unusable.append((shown_name(str(path)), problem))
-    if not listing.pictures and not listing.unreadable:
-        others = f" ({text})" if (text := left_out(listing.other)) else ""
-        problem = BadImage(f"{root}: holds no picture{others}", f"pass a folder with {', '.join(PICTURES)} files")
-        found.unusable.append((shown_name(str(root)), problem))
-    return [Picture(path, _folder(path, root)) for path in listing.pictures]
-
-
-def _folder(path: Path, root: Path) -> str:
-    inside = path.parent.relative_to(root)
-    return "" if inside == Path() else str(inside)
+            run.fail(picture.name, problem)
+    return run
 
 
 @contextmanager
 def _output_folder(out: Path | None) -> Iterator[Path]:
-    """The folder named, or one claimed here, which goes away again if it stays empty."""
+    """The folder named, or one claimed here, which is removed again if it stays empty."""
     folder = out or claim_folder(DEFAULT_OUT)
     try:
         yield folder
@@ -219,28 +168,28 @@ def _output_folder(out: Path | None) -> Iterator[Path]:
 
 def _predict_one(
     session: Session,
-    picture: Picture,
+    picture: PictureFile,
     names: OutputNames,
     pixel_mm: float | None,
     table: ResultsTable,
-    outcome: Outcome,
+    run: PredictionRun,
 ) -> None:
     if _is_done(picture, table):
-        outcome.done_before += 1
+        run.done_before += 1
         return
-    assert outcome.out is not None, "there is a picture"
     stem = names.name(picture.folder, picture.path.name)
-    changed = picture.name in table.lines and not table.lines[picture.name].error
+    before = table.recorded.get(picture.name)
+    changed = before is not None and not before.error
     try:
-        outcome.add(answer_file(session, picture.path, picture.name, stem, outcome.out, table, pixel_mm, changed))
+        run.add(predict_and_record(session, picture.path, picture.name, stem, table, pixel_mm, changed))
     except BadImage as problem:
-        outcome.fail(picture.name, problem)
-        append_failure(table, picture.path, picture.name, problem, changed)
+        run.fail(picture.name, problem)
+        record_failure(table, picture.path, picture.name, problem, changed)
 
 
-def _is_done(picture: Picture, table: ResultsTable) -> bool:
-    """Whether a table of an earlier run has an answer for a file that is still the same."""
-    before = table.lines.get(picture.name)
+def _is_done(picture: PictureFile, table: ResultsTable) -> bool:
+    """Whether a table of an earlier run has a result for a file that has not changed since."""
+    before = table.recorded.get(picture.name)
     if before is None or before.error:
         return False
     with suppress(OSError):

@@ -1,8 +1,8 @@
-"""results.csv: one line a picture, flushed to the disk before the next picture is begun.
+"""results.csv: one row a picture, flushed to the disk before the next picture is begun.
 
 OUT/
-  results.csv     a line for each picture; two processes never write into one table
-  model.json      which bundle answered: two models never share a table
+  results.csv     a row for each picture; two processes never write into one table
+  model.json      which bundle predicted: two models never share a table
 
 The table is only ever appended to, so that what was written survives whatever happens after it.
 """
@@ -24,6 +24,20 @@ from typing import Any, Literal
 from edgebrain.bundle import Bundle
 from edgebrain.errors import CannotWrite
 from edgebrain.files import append_line, cut_torn_line, read_json, write_json
+from edgebrain.runtime.names import OutputNames
+from edgebrain.runtime.results_file import (
+    MASK,
+    MODEL,
+    OVERLAY,
+    REJECTED,
+    RESULTS,
+    UNFINISHED,
+    cells,
+    columns,
+    output_files,
+    separator,
+    unfinished_stem,
+)
 from edgebrain.text import in_one_line
 
 locking: ModuleType | None
@@ -32,28 +46,26 @@ try:
 except ImportError:  # Windows: there, nothing keeps two runs that were given one --out apart.
     locking = None
 
-RESULTS, MODEL = "results.csv", "model.json"
-# Name of the mask and overlay that are being written; they have no line yet.
-UNFINISHED = ".unfinished"
-MASK, OVERLAY = "_mask.png", "_overlay.png"
-REJECTED = "rejected"
 # As `files` names what is not whole yet.
 PART = re.compile(r"\.\d+\.\d+\.part")
-BEFORE_CLASSES = ("name", "label", "probability", "area_px", "area_cm2", "width", "height")
-AFTER_CLASSES = ("mask", "overlay", "error", "warning", "bytes", "modified")
 Existing = Literal["refuse", "replace", "continue"]
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells whether a file is still the one that was answered. modified: UTC, to the microsecond."""
+    """Size and time of a file: where both are the same, it is still the file that was predicted.
+
+    Attributes:
+        size_bytes: Its size.
+        modified: When its content was last changed: UTC, ISO 8601, to the microsecond.
+    """
 
     size_bytes: int
     modified: str
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileState:
-        """The state that the system tells of a file."""
+        """The state that `os.stat` gives."""
         # From whole nanoseconds: the float of st_mtime does not hold every microsecond.
         seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
         moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanoseconds // 1000)
@@ -61,8 +73,13 @@ class FileState:
 
 
 @dataclass(frozen=True)
-class Line:
-    """What a table says of a file: the state that it was in, and why it could not be used, empty after an answer."""
+class RecordedState:
+    """What the table says of a file.
+
+    Attributes:
+        state: The state that the file was in.
+        error: Why it could not be used; empty after a prediction.
+    """
 
     state: FileState
     error: str
@@ -71,35 +88,57 @@ class Line:
 class ResultsTable:
     """The open table of one output folder.
 
-    lines: name -> its newest line, of the runs before this one. masks: all masks that the lines name, relative.
+    Attributes:
+        path: The table's file.
+        recorded: Name of a picture -> what its newest row says, of the runs before this one.
     """
 
     def __init__(self, path: Path, descriptor: int, classes: Sequence[str], existing: Existing) -> None:
-        """descriptor: of the open file, which holds the lock."""
-        rows = _begin(path, columns(classes))
+        """Read the rows that are there. descriptor: of the open file, which holds the lock."""
+        rows = _read_rows(path, columns(classes))
         self.path = path
-        self.lines = {row["name"]: Line(FileState(_whole(row["bytes"]), row["modified"]), row["error"]) for row in rows}
+        self.recorded = {
+            row["name"]: RecordedState(FileState(_whole(row["bytes"]), row["modified"]), row["error"]) for row in rows
+        }
         self.masks = [row["mask"] for row in rows if row["mask"]]
         self._columns = columns(classes)
         self._descriptor = descriptor
         self._replaces = existing == "replace"
         self._unfinished = unfinished_stem(path.parent)
 
-    def append(self, cells: Mapping[str, Any]) -> None:
-        """Add a line; columns that are not given stay empty. Raises CannotWrite."""
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row and flush it to the disk.
+
+        Args:
+            row: Column -> cell; columns that are not given stay empty.
+
+        Raises:
+            CannotWrite: The disk is full, or the table was removed or replaced meanwhile.
+        """
         if not self._is_still_there():
             raise CannotWrite(
-                f"{self.path}: was taken away or replaced while it was being written", "start again with another --out"
+                f"{self.path}: was removed or replaced while it was being written", "start again with another --out"
             )
-        append_line(self.path, _csv_line([in_one_line(str(cells.get(column, ""))) for column in self._columns]))
+        append_line(self.path, _csv_line([in_one_line(str(row.get(column, ""))) for column in self._columns]))
 
     def begin(self, stem: str) -> None:
-        """Note whose mask and overlay are about to be written: without a line they are ours all the same."""
+        """Note whose mask and overlay are about to be written.
+
+        A run that is killed before the row is written leaves them behind; by this note the next run knows them as its
+        own and may replace them.
+        """
         with suppress(OSError):
             (self.path.parent / UNFINISHED).write_text(stem, encoding="utf-8")
 
-    def is_free(self, stem: str) -> bool:
-        """Whether mask and overlay of this name may be written: nothing is there, or what we were writing last."""
+    def output_names(self) -> OutputNames:
+        """Gives out names for new masks and overlays.
+
+        Neither the names that the table uses nor those of files that edgebrain did not write are given out.
+        """
+        return OutputNames((mask.removesuffix(MASK) for mask in self.masks), self._is_free)
+
+    def _is_free(self, stem: str) -> bool:
+        """Whether mask and overlay of this name may be written: nothing is there, or what was being written last."""
         there = any((self.path.parent / f"{stem}{ending}").exists() for ending in (MASK, OVERLAY))
         return self._replaces or stem == self._unfinished or not there
 
@@ -117,8 +156,9 @@ def open_table(
     """The results.csv of a folder, which no other process writes to while this one does.
 
     Args:
+        out: The folder; made where it is not there.
         classes: Names of the class columns.
-        model: Name and manifest_sha256 of the bundle that answers.
+        model: Name and manifest_sha256 of the bundle that predicts, as `model_note` gives them.
         existing: What to do where the folder has a table already.
 
     Raises:
@@ -151,47 +191,8 @@ def open_table(
 
 
 def model_note(bundle: Bundle) -> dict[str, str]:
-    """What tells a bundle from every other."""
+    """Name and hash of a bundle, by which its table is known."""
     return {"name": bundle.name, "manifest_sha256": bundle.manifest_sha256}
-
-
-def columns(classes: Sequence[str]) -> tuple[str, ...]:
-    """The columns of a table for a model with these classes."""
-    return (*BEFORE_CLASSES, *classes, *AFTER_CLASSES)
-
-
-def output_files(table: Path) -> tuple[str, ...] | None:
-    """The masks and overlays that a table names, relative to its folder, and those that it was about to name.
-
-    None where it is no table of ours. A spreadsheet may have saved it with another separator or a byte-order mark.
-    """
-    try:
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            head = stream.readline()
-            rows = csv.DictReader(stream, fieldnames=_cells(head), delimiter=_separator(head))
-            if tuple(rows.fieldnames or ())[: len(BEFORE_CLASSES)] != BEFORE_CLASSES:
-                return None
-            named = [file for row in rows for file in (row.get("mask"), row.get("overlay")) if file]
-    except (OSError, csv.Error):
-        return None
-    last = unfinished_stem(table.parent)
-    return (*named, *([f"{last}{MASK}", f"{last}{OVERLAY}"] if last else []))
-
-
-def unfinished_stem(out: Path) -> str:
-    """The name under which mask and overlay were written last, if their line was not; else empty."""
-    try:
-        return (out / UNFINISHED).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _separator(head: str) -> str:
-    return ";" if ";" in head and "," not in head else ","
-
-
-def _cells(head: str) -> list[str]:
-    return next(csv.reader([head], delimiter=_separator(head)), [])
 
 
 def _whole(text: str) -> int:
@@ -236,7 +237,7 @@ def _lock(descriptor: int, out: Path) -> None:
 
 
 def _check_model(out: Path, model: Mapping[str, str]) -> None:
-    """Raises CannotWrite: the table is another model's, or nobody's."""
+    """Raise CannotWrite where the table is another model's, or was not written by edgebrain."""
     note = out / MODEL
     if not note.exists():
         if (out / RESULTS).stat().st_size:
@@ -244,13 +245,13 @@ def _check_model(out: Path, model: Mapping[str, str]) -> None:
         write_json(note, dict(model))
     elif (theirs := read_json(note, CannotWrite, "choose another --out")) != dict(model):
         raise CannotWrite(
-            f"{out}: holds the answers of {theirs.get('name')}, and this is {model['name']}",
-            "choose another --out: answers of two models do not share a table",
+            f"{out}: holds the results of {theirs.get('name')}, and this is {model['name']}",
+            "choose another --out: results of two models do not share a table",
         )
 
 
-def _begin(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
-    """The lines that are there; the head is written where there is none, and a torn last line is taken off."""
+def _read_rows(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
+    """The rows that are there; the head is written where there is none, and a torn last row is removed."""
     cut_torn_line(path)
     head = _csv_line(wanted)
     if not path.stat().st_size:
@@ -258,14 +259,14 @@ def _begin(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8-sig", newline="") as stream:
         head = stream.readline().rstrip("\r\n")
-        if _cells(head) != list(wanted) or _separator(head) != ",":
+        if cells(head) != list(wanted) or separator(head) != ",":
             raise CannotWrite(
                 f"{path}: has other columns, or separators, than this model writes", "choose another --out"
             )
         return list(csv.DictReader(stream, fieldnames=wanted, restval=""))
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def _csv_line(row: Sequence[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, lineterminator="\n").writerow(row)
     return text.getvalue()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from edgebrain.errors import TargetFailed
-from edgebrain.kit.wheels import Place
+from edgebrain.kit.wheels import Platform
 from edgebrain.targets.file import TargetFile
 from edgebrain.targets.ssh_connection import SshConnection
 
@@ -60,7 +60,7 @@ class HostFacts:
         free: Free space there, in bytes.
     """
 
-    platform: Place
+    platform: Platform
     python: str
     folder: str
     free: int
@@ -80,7 +80,7 @@ def probe_host(connection: SshConnection, file: TargetFile) -> HostFacts:
         if equals:
             facts.setdefault(key, value)
     _refuse(facts, file)
-    platform = Place(facts["machine"], facts["glibc"], facts["python"])
+    platform = Platform(facts["machine"], facts["glibc"], facts["python"])
     return HostFacts(platform, facts["command"], facts["folder"], int(facts["free"]))
 
 

@@ -19,7 +19,7 @@ from edgebrain.benchmarking.run import run_bench
 from edgebrain.benchmarking.slices import choose_slices
 from edgebrain.bundle import Bundle
 from edgebrain.errors import TargetFailed
-from edgebrain.kit.wheels import Place, wheels_for
+from edgebrain.kit.wheels import Platform, wheels_for
 from edgebrain.phantom.generator import write_phantoms
 from edgebrain.targets import find_target, ssh
 from edgebrain.targets.ssh import SshTarget
@@ -58,7 +58,7 @@ def test_the_worker_says_what_it_runs_on(board: Server, int8: Bundle, tmp_path: 
 def test_wheels_of_this_machine_do_not_load_there(board: Server, int8: Bundle, tmp_path: Path) -> None:
     target = find_target(str(board.target(tmp_path / "deploy", "arm")))
     assert isinstance(target, SshTarget)
-    (numpy,) = wheels_for(["numpy"], Place("x86_64", "2.36", "3.11"))
+    (numpy,) = wheels_for(["numpy"], Platform("x86_64", "2.36", "3.11"))
     try:
         target.prepare([int8], [])
         own = join([*target.python(int8), "-c", "import numpy; print(numpy.__version__)"])

@@ -231,6 +231,7 @@ np.savez(sys.argv[2], **said)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_every_bundle_works_on_an_older_processor(processor: str, quantized: Quantized, tmp_path: Path) -> None:
     """Emulated, instruction by instruction: what is there is what the interpreters find and use."""
@@ -292,6 +293,7 @@ def test_bundles_that_are_there_are_not_replaced_unasked(quantized: Quantized) -
         compress(quantized.computed, RECIPE, quantized.folder)
 
 
+@pytest.mark.slow
 def test_fp16_halves_the_weights_and_needs_no_calibration(quantized: Quantized, tmp_path: Path) -> None:
     outcomes = compress(quantized.computed, replaced(RECIPE, "compress", precision="fp16"), tmp_path)
     assert [outcome.error for outcome in outcomes] == [None] * 6

@@ -1,21 +1,24 @@
-"""Wheels for a place: which are chosen, how they are fetched and checked, and what our own one holds."""
+"""Wheels for a platform: which are chosen, how they are fetched and checked, and what our own one holds."""
 
 import base64
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 from edgebrain.errors import NoWheels
 from edgebrain.files import sha256_bytes, write_bytes, write_json
 from edgebrain.kit import wheels
-from edgebrain.kit.wheels import Place, choose_wheels, known_places, runtime_wheel, runtime_wheel_name, wheels_for
+from edgebrain.kit.wheels import Platform, choose_wheels, known_platforms, runtime_wheel, runtime_wheel_name, wheels_for
 
-PI = Place("aarch64", "2.36", "3.11")
+PI = Platform("aarch64", "2.36", "3.11")
 ON_A_PI = ["ai-edge-litert", "msgspec", "numpy", "opencv-python-headless"]
 
 
@@ -62,7 +65,7 @@ def test_a_pi_gets_wheels_of_its_own_processor_python_and_c_library():
 
 def test_an_older_c_library_gets_the_older_wheel():
     newest, older = (
-        choose_wheels(["opencv-python-headless"], Place("aarch64", glibc, "3.11")) for glibc in ("2.41", "2.27")
+        choose_wheels(["opencv-python-headless"], Platform("aarch64", glibc, "3.11")) for glibc in ("2.41", "2.27")
     )
     names = [next(wheel.name for wheel in chosen if wheel.package.startswith("opencv")) for chosen in (newest, older)]
     assert "manylinux_2_28" in names[0]
@@ -71,18 +74,46 @@ def test_an_older_c_library_gets_the_older_wheel():
 
 def test_a_c_library_too_old_is_refused_with_the_one_that_would_do():
     with pytest.raises(NoWheels, match=r"no wheel of ai-edge-litert .* fits aarch64, glibc 2.24") as caught:
-        choose_wheels(ON_A_PI, Place("aarch64", "2.24", "3.11"))
+        choose_wheels(ON_A_PI, Platform("aarch64", "2.24", "3.11"))
     assert "glibc 2.27 or newer" in caught.value.hint
 
 
-@pytest.mark.parametrize("place", [Place("armv7l", "2.36", "3.11"), Place("aarch64", "2.36", "3.9")])
-def test_a_place_without_pins_is_refused_with_those_that_have_some(place):
+@pytest.mark.parametrize("platform", [Platform("armv7l", "2.36", "3.11"), Platform("aarch64", "2.36", "3.9")])
+def test_a_platform_without_pins_is_refused_with_those_that_have_some(platform):
     with pytest.raises(
-        NoWheels, match=f"no wheels are pinned for {place.machine} with Python {place.python}"
+        NoWheels, match=f"no wheels are pinned for {platform.machine} with Python {platform.python}"
     ) as caught:
-        choose_wheels(ON_A_PI, place)
+        choose_wheels(ON_A_PI, platform)
     assert "aarch64 with Python 3.11" in caught.value.hint
-    assert "aarch64 with Python 3.11" in known_places()
+    assert "aarch64 with Python 3.11" in known_platforms()
+
+
+def by_packaging(names, platform):
+    """The wheel that pip would take of these, by `packaging`; None where none fits."""
+    major, minor = map(int, platform.glibc.split("."))
+    older = {version: name for name, version in wheels.OLD_TAGS.items()}
+    tags = []
+    for one in range(minor, 4, -1):
+        tags.append(f"manylinux_{major}_{one}_{platform.machine}")
+        tags += [f"{older[major, one]}_{platform.machine}"] if (major, one) in older else []
+    python = tuple(map(int, platform.python.split(".")))
+    order = [*cpython_tags(python, platforms=tags), *compatible_tags(python, f"cp{python[0]}{python[1]}", tags)]
+    found = [(order.index(tag), name) for name in names for tag in parse_wheel_filename(name)[3] if tag in order]
+    return min(found)[1] if found else None
+
+
+@pytest.mark.parametrize("lock", sorted(wheels.LOCKS.glob("*.json")), ids=lambda lock: lock.stem)
+def test_the_wheel_chosen_is_the_one_that_packaging_ranks_first(lock):
+    tag, machine = lock.stem.split("-", 1)
+    packages = json.loads(lock.read_text())["packages"]
+    for minor in range(5, 42, 3):
+        platform = Platform(machine, f"2.{minor}", f"{tag[2]}.{tag[3:]}")
+        for name, pin in packages.items():
+            try:
+                chosen = wheels._choose(name, pin, platform).name
+            except NoWheels:
+                chosen = None
+            assert chosen == by_packaging(pin["wheels"], platform), platform
 
 
 def test_an_unknown_package_is_refused_with_those_that_are_pinned():
@@ -114,7 +145,7 @@ def test_a_wheel_with_another_hash_is_not_taken(shelf, tmp_path):
     assert not (tmp_path / "cache/edgebrain/wheels").exists()
 
 
-def test_without_a_network_the_message_names_the_wheel_the_place_and_the_folder(shelf, tmp_path):
+def test_without_a_network_the_message_names_the_wheel_the_platform_and_the_folder(shelf, tmp_path):
     for path in shelf.iterdir():
         path.unlink()
     with pytest.raises(NoWheels, match=r"for aarch64, glibc 2\.36, Python 3\.11 is not in the cache") as caught:

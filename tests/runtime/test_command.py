@@ -4,12 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-import edgebrain
 from edgebrain.cli import main
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
@@ -122,20 +120,3 @@ def test_without_opencv_the_line_that_installs_it_is_told(here: Path, words: lis
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": home})
     assert done.returncode == 1
     assert "pip install 'edgebrain[edge]'" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_the_doctor_knows_every_extra_and_the_parts_of_all() -> None:
-    from importlib.metadata import metadata
-
-    from edgebrain.runtime.doctor import EXTRAS, OF_ALL
-
-    assert {extra.name for extra in EXTRAS} == set(metadata("edgebrain").get_all("Provides-Extra") or ())
-    project = tomllib.loads((Path(edgebrain.__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-
-    def parts(name: str) -> set[str]:
-        """An extra and those that it brings."""
-        named = {part for line in extras[name] if line.startswith("edgebrain[") for part in line[10:-1].split(",")}
-        return {name}.union(*map(parts, named))
-
-    assert parts("all") == {"all", *OF_ALL}

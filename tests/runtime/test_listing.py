@@ -11,7 +11,7 @@ import pytest
 
 from edgebrain.runtime.listing import Listing, left_out, list_files
 from edgebrain.runtime.predict import predict_files
-from edgebrain.runtime.results import MASK, OVERLAY
+from edgebrain.runtime.results_file import MASK, OVERLAY
 from edgebrain.runtime.session import open_session
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle

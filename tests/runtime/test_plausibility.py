@@ -11,7 +11,7 @@ import pytest
 
 from edgebrain.phantom.generator import generate
 from edgebrain.runtime.image import decode
-from edgebrain.runtime.plausibility import unlike_a_head
+from edgebrain.runtime.plausibility import implausible_head
 
 
 def text_page() -> np.ndarray:
@@ -39,13 +39,13 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_no_head_is_warned_about(name: str) -> None:
     image, reason = OTHERS[name]
-    assert unlike_a_head(image).startswith("this does not look like a head slice: ")
-    assert reason in unlike_a_head(image)
+    assert implausible_head(image).startswith("this does not look like a head slice: ")
+    assert reason in implausible_head(image)
 
 
 def test_phantoms_are_not_warned_about() -> None:
     for index in range(40):
-        assert unlike_a_head(generate(index, 1).image) == ""
+        assert implausible_head(generate(index, 1).image) == ""
 
 
 def test_real_slices_are_not_warned_about() -> None:
@@ -57,5 +57,5 @@ def test_real_slices_are_not_warned_about() -> None:
         *Path(root, "figshare-all/images").glob("*"),
     ]
     chosen = sorted(slices)[::20]
-    warned = [path.name for path in chosen if unlike_a_head(decode(path.read_bytes(), path.name))]
+    warned = [path.name for path in chosen if implausible_head(decode(path.read_bytes(), path.name))]
     assert len(chosen) > 100 and warned == []

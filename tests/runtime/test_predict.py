@@ -18,8 +18,9 @@ import pytest
 from edgebrain.errors import BadImage, CannotWrite, EdgebrainError
 from edgebrain.runtime import image, outputs
 from edgebrain.runtime.__main__ import main
+from edgebrain.runtime.inputs import FoundPictures, find_inputs, find_pictures
 from edgebrain.runtime.outputs import OUTLINE_BGR, caption, overlay
-from edgebrain.runtime.predict import Inputs, Outcome, find_inputs, find_pictures, predict_files
+from edgebrain.runtime.predict import PredictionRun, predict_files
 from edgebrain.runtime.session import Session, open_session
 from tests.runtime.pictures import bright_disc, encoded, save
 from tests.runtime.tiny import tiny_bundle
@@ -163,7 +164,7 @@ def test_the_overlay_shows_the_outline_and_leaves_the_inside_visible() -> None:
 
 
 def test_an_empty_outcome_says_that_nothing_was_done(tmp_path: Path) -> None:
-    assert Outcome(tmp_path, Inputs()).summary().startswith("0 of 0")
+    assert PredictionRun(tmp_path, FoundPictures()).summary().startswith("0 of 0")
 
 
 def test_the_devices_command_prints_json_and_ends_with_1_after_a_bad_picture(
@@ -298,7 +299,7 @@ def test_a_resumed_run_is_never_another_models(tmp_path: Path, session: Session)
     picture = save(tmp_path / "a.png", bright_disc())
     predict_files(session, [picture], tmp_path / "out")
     other = open_session(tiny_bundle(tmp_path / "other", precision="int8"))
-    with pytest.raises(CannotWrite, match="holds the answers of bundle, and this is other"):
+    with pytest.raises(CannotWrite, match="holds the results of bundle, and this is other"):
         predict_files(other, [picture], tmp_path / "out", existing="continue")
     predict_files(other, [picture], tmp_path / "out", existing="replace")
     assert len(rows_of(tmp_path / "out")) == 1

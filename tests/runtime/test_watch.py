@@ -23,9 +23,10 @@ import pytest
 
 from edgebrain.errors import CannotWrite, IncompleteImage
 from edgebrain.files import append_line, cut_torn_line
-from edgebrain.runtime import answer
+from edgebrain.runtime import outputs
+from edgebrain.runtime.arrivals import WatchSettings
 from edgebrain.runtime.session import Session, open_session
-from edgebrain.runtime.watch import WatchSettings, watch
+from edgebrain.runtime.watch import watch
 from edgebrain.text import in_one_line
 from tests.runtime.pictures import bright_disc, encoded, grey, save
 from tests.runtime.tiny import tiny_bundle
@@ -36,9 +37,10 @@ PROCESS = """
 import sys
 from pathlib import Path
 from edgebrain.runtime.session import open_session
-from edgebrain.runtime.watch import WatchSettings, until_told_to_stop, watch
+from edgebrain.runtime.arrivals import WatchSettings
+from edgebrain.runtime.watch import stop_on_signals, watch
 settings = WatchSettings(every_s=0.03)
-with until_told_to_stop() as stop:
+with stop_on_signals() as stop:
     watch(open_session(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), stop=stop, settings=settings)
 """
 
@@ -226,7 +228,7 @@ def test_two_watchers_two_models_and_foreign_tables_are_kept_apart(
         with pytest.raises(CannotWrite, match="another process is writing its results here"):
             watch(session, inbox, out, stop=lambda: True)
     other = open_session(tiny_bundle(tmp_path / "other", precision="int8"))
-    with pytest.raises(CannotWrite, match="holds the answers of bundle, and this is other"):
+    with pytest.raises(CannotWrite, match="holds the results of bundle, and this is other"):
         watch(other, inbox, out, stop=lambda: True)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -342,14 +344,14 @@ def test_a_file_that_we_may_read_only_later_is_answered_then(
     session: Session, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, locked = tmp_path / "out", {"p.png"}
-    real = answer.read_file
+    real = outputs.read_file
 
     def read_file(path: Path, name: str) -> tuple[bytes, os.stat_result]:
         if name in locked:
             raise IncompleteImage(f"{name}: cannot be read (Permission denied)", "check path and permissions")
         return real(path, name)
 
-    monkeypatch.setattr(answer, "read_file", read_file)
+    monkeypatch.setattr(outputs, "read_file", read_file)
     save(inbox / "p.png", bright_disc())
     with watching(session, inbox, out):
         until(lambda: names_of(out) == ["p.png"])
@@ -374,7 +376,7 @@ def test_a_file_that_we_may_read_only_later_is_answered_then(
 
 def test_a_table_that_is_taken_away_ends_the_watch_with_a_word(session: Session, inbox: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(CannotWrite, match="was taken away or replaced"), watching(session, inbox, out):
+    with pytest.raises(CannotWrite, match="was removed or replaced"), watching(session, inbox, out):
         until((out / "model.json").is_file)
         shutil.rmtree(out)
         save(inbox / "late.png", bright_disc())

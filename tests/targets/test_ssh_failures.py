@@ -145,7 +145,7 @@ def test_wheels_that_fit_nowhere_there_are_named(
     from edgebrain.targets import probe_host
 
     monkeypatch.setattr(ssh, "choose_wheels", wheels.choose_wheels)
-    monkeypatch.setattr(probe_host, "Place", lambda machine, glibc, python: wheels.Place("armv7l", glibc, "3.11"))
+    monkeypatch.setattr(probe_host, "Platform", lambda machine, glibc, python: wheels.Platform("armv7l", glibc, "3.11"))
     message, hint = refused(board.target(tmp_path / "deploy"), tiny_bundle(tmp_path / "b"), opened)
     assert "no wheels are pinned for armv7l with Python 3.11" in message
     assert "aarch64 with Python 3.11" in hint

@@ -120,6 +120,7 @@ def test_epoch_figures_equal_an_independent_count(computed: FinishedRun) -> None
     assert found["accuracy"] == pytest.approx(accuracy_score(pack.labels[rows], labels))
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_weights(trained: FinishedRun, tmp_path: Path) -> None:
     assert weights(train(tmp_path / "one" / "run", trained)) == weights(train(tmp_path / "two" / "run", trained))
 
@@ -167,6 +168,7 @@ def _epochs_done(run: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_run_that_gets_no_better(
     trained: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from edgebrain.errors import EdgebrainError, MissingExtra
 from edgebrain.formats import EngineInfo, engines_for, find_engine, find_format
 from edgebrain.libraries import importing
 from edgebrain.runtime.engines.ports import for_slices, one_at_a_time
-from edgebrain.runtime.quiet import silent_stderr
+from edgebrain.runtime.stderr import suppressed_stderr
 
 
 class Engine(Protocol):
@@ -95,7 +95,7 @@ def open_engine(
     if slices > 1 and not engine.batched:
         raise one_at_a_time(batch, chosen, "it is asked for one slice a call")
     # Libraries built for another NumPy print a page of traceback before they raise.
-    with importing(engine.package, engine.extra, f"{bundle.path} ({bundle.format})"), silent_stderr():
+    with importing(engine.package, engine.extra, f"{bundle.path} ({bundle.format})"), suppressed_stderr():
         module = import_module(engine.module)
     loaded: Engine = module.load(batch, threads, device or row.device)
     return loaded

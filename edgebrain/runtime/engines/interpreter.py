@@ -11,7 +11,7 @@ from edgebrain.bundle import Bundle, Port
 from edgebrain.errors import BadBundle
 from edgebrain.runtime.engines.ports import check_device, check_input, match_outputs, no_model
 from edgebrain.runtime.engines.relu_model import RELU_TFLITE
-from edgebrain.runtime.quiet import silent_stderr
+from edgebrain.runtime.stderr import suppressed_stderr
 
 
 class TFLiteEngine:
@@ -83,7 +83,7 @@ def load_file(interpreter: Any, bundle: Bundle, file: str, name: str, threads: i
         raise BadBundle(f"{bundle.path}: holds no {file}", "export it again with `edgebrain quantize`")
     try:
         # The interpreter announces its delegate at each start, and no setting silences it. `describe` says it.
-        with silent_stderr():
+        with suppressed_stderr():
             loaded = interpreter(model_content=bundle.contents[file], num_threads=threads)
             loaded.allocate_tensors()
     except (ValueError, RuntimeError) as problem:

@@ -57,7 +57,9 @@ class Hold:
     """
 
     def __init__(self) -> None:
-        """Raises EdgebrainError: another holds it, or it cannot be asked for."""
+        """Raises:
+        EdgebrainError: Another holds it, or it cannot be asked for.
+        """
         self._file: int | None = None
         self._file = _opened(Path(tempfile.gettempdir(), "edgebrain-edgetpu.lock"))
         try:

@@ -112,7 +112,9 @@ def _refuse_absent(core: openvino.Core, wanted: str) -> None:
 
 
 def refuse_elsewhere(bundle: Bundle, device: str, ran: Sequence[str]) -> None:
-    """Raises EdgebrainError: not all devices that execute the model are the one that was asked for."""
+    """Raises:
+    EdgebrainError: Not all devices that execute the model are the one that was asked for.
+    """
     if any(name.split(".")[0] != DEVICES[device] for name in ran):
         raise fell_back(bundle, "openvino", device, f"it executes on {', '.join(ran)}")
 

@@ -11,7 +11,9 @@ from edgebrain.formats import find_engine
 
 
 def check_input(bundle: Bundle, found: Port) -> None:
-    """Raises BadBundle: the file's input differs in shape, dtype, scale or zero point."""
+    """Raises:
+    BadBundle: The file's input differs in shape, dtype, scale or zero point.
+    """
     _compare(bundle, "input", bundle.input, found)
 
 
@@ -73,7 +75,9 @@ def no_model(bundle: Bundle, engine: str, problem: Exception) -> BadBundle:
 
 
 def check_device(engine: str, device: str) -> None:
-    """Raises EdgebrainError: an engine was asked for a device that its row in the table of engines does not name."""
+    """Raises:
+    EdgebrainError: An engine was asked for a device that its row in the table of engines does not name.
+    """
     row = find_engine(engine)
     known = row.devices if row is not None else ()
     if device not in known:

@@ -16,9 +16,9 @@ import pytest
 from edgebrain.errors import BrokenLibrary, MissingExtra
 from edgebrain.formats import CPU, ENGINES
 from edgebrain.libraries import cure, importing
-from edgebrain.runtime import doctor, probe
+from edgebrain.runtime import doctor, library_check
 from edgebrain.runtime.engines import installed, litert
-from edgebrain.runtime.probe import GIVEN, WANTED, try_out
+from edgebrain.runtime.library_check import RELU_INPUT, RELU_OUTPUT, check_libraries
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
 
@@ -60,7 +60,7 @@ def test_every_way_to_fail_is_named_and_the_others_are_tried_all_the_same(plante
     for name, (source, _) in ENDINGS.items():
         plant(planted, name, source)
     told: list[tuple[str, int, int]] = []
-    found = try_out(list(ENDINGS), lambda *done: told.append(done))
+    found = check_libraries(list(ENDINGS), lambda *done: told.append(done))
     assert {
         name: (problem or ("",))[0] for name, problem in found.items() if name not in ("dies", "aborts", "exits")
     } == {name: reason for name, (_, reason) in ENDINGS.items() if name not in ("dies", "aborts", "exits")}
@@ -73,8 +73,8 @@ def test_every_way_to_fail_is_named_and_the_others_are_tried_all_the_same(plante
 def test_a_library_that_hangs_is_given_up(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(planted, "hangs", "import time; time.sleep(600)")
     plant(planted, "fine", "")
-    monkeypatch.setattr(probe, "PATIENCE_S", 3.0)
-    found = try_out(["hangs", "fine"])
+    monkeypatch.setattr(library_check, "TIMEOUT_S", 3.0)
+    found = check_libraries(["hangs", "fine"])
     assert found["fine"] is None and found["hangs"] is not None
     assert found["hangs"][0] == "it did not answer within 3 s"
 
@@ -84,12 +84,12 @@ def test_each_engine_computes_the_one_operator(engine: str) -> None:
     if not installed(engine):
         pytest.skip(f"{engine} is not installed")
     relu = import_module(ENGINES[engine].module).relu
-    assert relu(np.array([GIVEN], np.float32)).ravel().tolist() == WANTED
+    assert relu(np.array([RELU_INPUT], np.float32)).ravel().tolist() == RELU_OUTPUT
 
 
 def test_an_engine_that_computes_something_else_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(litert, "relu", np.ones_like)
-    assert "gave [1.0, 1.0, 1.0, 1.0]" in probe._try("engine:litert")[0]
+    assert "gave [1.0, 1.0, 1.0, 1.0]" in library_check._check("engine:litert")[0]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_doctor_leaves_the_engines_that_work(planted: Path, tmp_path: Path) -> N
 def test_what_is_not_installed_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     monkeypatch.setattr(doctor, "EXTRAS", (doctor.Extra("x", ("nowhere_at_all", "json"), "nothing"),))
-    monkeypatch.setattr(doctor, "try_out", lambda names, progress: tried.extend(names) or dict.fromkeys(names))
+    monkeypatch.setattr(doctor, "check_libraries", lambda names, progress: tried.extend(names) or dict.fromkeys(names))
     findings = doctor.diagnose(["cpu"], {})
     assert "json" in tried and "nowhere_at_all" not in tried
     assert findings["extras"][0]["missing"] == ["nowhere_at_all"]
