@@ -49,8 +49,14 @@ LONGEST_REASON = 240
 def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
     """Around the import of an optional library.
 
-    Args: library: as pip calls it. extra: of edgebrain, that brings it. needed_for: what cannot be done without it.
-    Raises MissingExtra: it is not installed. BrokenLibrary: it is, and its import fails; with the loader's own words.
+    Args:
+        library: As pip calls it.
+        extra: The extra of edgebrain that brings it.
+        needed_for: What cannot be done without it.
+
+    Raises:
+        MissingExtra: It is not installed.
+        BrokenLibrary: It is, and its import fails; with the loader's own words.
     """
     try:
         yield
@@ -62,7 +68,13 @@ def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
 def import_failure(problem: Exception, library: str, extra: str, needed_for: str) -> MissingExtra:
     """The error for an import that failed: a library that is not there, or one that is broken.
 
-    Blamed is the one whose own code failed, which may be another than the one that was imported.
+    The error names the library whose own code failed, which may be another than the one that was imported.
+
+    Args:
+        problem: What the import raised.
+        library: The library that was imported, as pip calls it.
+        extra: The extra of edgebrain that brings it.
+        needed_for: What cannot be done without it.
     """
     if isinstance(problem, ModuleNotFoundError) and _names(problem, library):
         return MissingExtra(library, extra, needed_for)
