@@ -10,7 +10,7 @@ The command line catches `EdgebrainError` in one place and prints the message an
     ├── BadBundle         a bundle whose manifest, hash or schema does not hold
     ├── BadSignature      a signature or a key that cannot be used, or a signature that does not hold
     ├── BadRun            a run folder that is missing, unfinished or of another recipe
-    ├── BadReport         a report file that cannot be read, or does not hold together
+    ├── BadReport         a report file that cannot be read, or contradicts itself
     ├── BadSuite          a suite without a margin, with an unknown key or an impossible value
     ├── UnlikeReports     two reports whose durations cannot be compared
     ├── MissingExtra      an optional library that is not installed

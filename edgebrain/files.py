@@ -50,7 +50,13 @@ def sha256_json(value: Any) -> str:
 
 
 def read_json(path: Path, error: type[EdgebrainError], hint: str = "") -> Any:
-    """Parse a JSON file, or raise `error` naming the file."""
+    """Parse a JSON file.
+
+    Args:
+        path: The file.
+        error: Raised, naming the file, where it cannot be read or is not JSON.
+        hint: The way out that goes with it.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -60,7 +66,11 @@ def read_json(path: Path, error: type[EdgebrainError], hint: str = "") -> Any:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file, or leave what was there. Raises CannotWrite naming the file."""
+    """Write a whole file, or leave what was there.
+
+    Raises:
+        CannotWrite: The disk is full, or permission is missing; names the file.
+    """
     part = _beside(path, "part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +82,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as problem:
         raise _cannot_write(path, problem) from problem
     finally:
-        # Where the folder itself could not be made, there is nothing to take away, and that error is the one to tell.
+        # Where the folder itself could not be made there is nothing to remove, and that error is the one to report.
         with suppress(OSError):
             part.unlink(missing_ok=True)
 
@@ -90,7 +100,10 @@ def write_json(path: Path, value: Any) -> None:
 def append_line(path: Path, line: str) -> None:
     """Add a line (with its newline) to a UTF-8 text file and flush it to the disk, whole or not at all.
 
-    A power cut may leave a part of it: `cut_torn_line` takes that off. Raises CannotWrite naming the file.
+    A power cut may leave a part of it, which `cut_torn_line` removes.
+
+    Raises:
+        CannotWrite: The disk is full, or permission is missing; names the file.
     """
     try:
         with path.open("ab") as stream:
@@ -107,7 +120,11 @@ def append_line(path: Path, line: str) -> None:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Take off what stands behind the last newline of a file. Raises CannotWrite."""
+    """Remove what follows the last newline of a file: a line that was not written to its end.
+
+    Raises:
+        CannotWrite: The file cannot be read or written.
+    """
     try:
         with path.open("rb+") as stream:
             content = stream.read()
@@ -120,7 +137,11 @@ def cut_torn_line(path: Path) -> None:
 
 
 def refuse_to_overwrite(path: Path, force: bool) -> None:
-    """A person's file is never overwritten without `--force`. Raises CannotWrite."""
+    """Never overwrite a person's file without `--force`.
+
+    Raises:
+        CannotWrite: The file is there, and `force` is not given.
+    """
     if path.exists() and not force:
         raise CannotWrite(f"{path}: already exists", "choose another name, or pass --force to replace it")
 
@@ -128,6 +149,9 @@ def refuse_to_overwrite(path: Path, force: bool) -> None:
 @contextmanager
 def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
     """A folder to fill, which takes its final name when the block ends well and vanishes when it does not.
+
+    Yields:
+        The folder under a temporary name next to its final one.
 
     Raises:
         CannotWrite: The folder exists and `force` is not given, the disk is full, or permission is missing.
@@ -149,12 +173,15 @@ def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def claim_folder(wished: Path) -> Path:
-    """Make the folder wished for, or where that exists, the first of wished-2, wished-3 ... that does not.
+def claim_folder(wanted: Path) -> Path:
+    """Make a folder, or where it exists, the first of NAME-2, NAME-3 ... that does not.
 
-    Made, not looked for: two processes that start at once never get the same one. Raises CannotWrite.
+    Made, not looked for: two processes that start at once never get the same one.
+
+    Raises:
+        CannotWrite: No folder can be made there.
     """
-    for choice in _numbered(wished):
+    for choice in _numbered(wanted):
         try:
             choice.mkdir(parents=True)
         except FileExistsError:
@@ -165,18 +192,21 @@ def claim_folder(wished: Path) -> Path:
     raise AssertionError("there is always a next number")
 
 
-def claim_file(wished: Path) -> Path:
-    """Make an empty file under the name wished for, or where something is there, under NAME-2, NAME-3 ...
+def claim_file(wanted: Path) -> Path:
+    """Make an empty file, or where something has its name, one called NAME-2, NAME-3 ...
 
-    The number follows the largest that is taken, so that the newest file has the largest. Raises CannotWrite.
+    The number follows the largest that is taken, so that the newest file has the largest.
+
+    Raises:
+        CannotWrite: No file can be made there.
     """
     try:
-        wished.parent.mkdir(parents=True, exist_ok=True)
+        wanted.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise _cannot_write(wished, problem) from problem
+        raise _cannot_write(wanted, problem) from problem
     while True:
-        newest = newest_name(wished)
-        choice = wished if newest is None else _with_number(wished, _number_of(newest, wished) + 1)
+        newest = newest_name(wanted)
+        choice = wanted if newest is None else _with_number(wanted, _number_of(newest, wanted) + 1)
         try:
             choice.open("xb").close()
         except FileExistsError:
@@ -186,10 +216,10 @@ def claim_file(wished: Path) -> Path:
         return choice
 
 
-def newest_name(wished: Path) -> Path | None:
+def newest_name(wanted: Path) -> Path | None:
     """What `claim_file` or `claim_folder` gave last for a name: the one with the largest number; None for none."""
-    there = [path for path in wished.parent.glob(f"{glob.escape(wished.stem)}*") if _number_of(path, wished)]
-    return max(there, key=lambda path: _number_of(path, wished), default=None)
+    there = [path for path in wanted.parent.glob(f"{glob.escape(wanted.stem)}*") if _number_of(path, wanted)]
+    return max(there, key=lambda path: _number_of(path, wanted), default=None)
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False) -> None:
@@ -199,20 +229,20 @@ def write_files(folder: Path, contents: Mapping[str, bytes], force: bool = False
             write_bytes(part / name, content)
 
 
-def _numbered(wished: Path) -> Iterator[Path]:
-    yield wished
-    yield from (_with_number(wished, number) for number in count(2))
+def _numbered(wanted: Path) -> Iterator[Path]:
+    yield wanted
+    yield from (_with_number(wanted, number) for number in count(2))
 
 
-def _with_number(wished: Path, number: int) -> Path:
-    return wished.with_name(f"{wished.stem}-{number}{wished.suffix}")
+def _with_number(wanted: Path, number: int) -> Path:
+    return wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
 
 
-def _number_of(path: Path, wished: Path) -> int:
-    """1 for the name wished for itself, N for NAME-N; 0 for any other."""
-    if path.name == wished.name:
+def _number_of(path: Path, wanted: Path) -> int:
+    """1 for the name itself, N for NAME-N; 0 for any other."""
+    if path.name == wanted.name:
         return 1
-    found = re.fullmatch(rf"{re.escape(wished.stem)}-(\d+){re.escape(wished.suffix)}", path.name)
+    found = re.fullmatch(rf"{re.escape(wanted.stem)}-(\d+){re.escape(wanted.suffix)}", path.name)
     return int(found[1]) if found else 0
 
 

@@ -51,7 +51,7 @@ def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
 
     Args:
         library: As pip calls it.
-        extra: Of edgebrain, that brings it.
+        extra: The extra of edgebrain that brings it.
         needed_for: What cannot be done without it.
 
     Raises:
@@ -68,7 +68,13 @@ def importing(library: str, extra: str, needed_for: str) -> Iterator[None]:
 def import_failure(problem: Exception, library: str, extra: str, needed_for: str) -> MissingExtra:
     """The error for an import that failed: a library that is not there, or one that is broken.
 
-    Blamed is the one whose own code failed, which may be another than the one that was imported.
+    The error names the library whose own code failed, which may be another than the one that was imported.
+
+    Args:
+        problem: What the import raised.
+        library: The library that was imported, as pip calls it.
+        extra: The extra of edgebrain that brings it.
+        needed_for: What cannot be done without it.
     """
     if isinstance(problem, ModuleNotFoundError) and _names(problem, library):
         return MissingExtra(library, extra, needed_for)

@@ -35,12 +35,12 @@ def shown_name(name: str) -> str:
     return in_one_line(name.replace("\\", "\\\\"))
 
 
-def print_anything() -> None:
+def escape_unprintable_output() -> None:
     """From now on a terminal that cannot show a character gets its escape, instead of ending the program.
 
     Called once, where a program starts.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A test or a notebook puts another object here, which takes any text.
+        # Tests and notebooks replace these streams by objects that take any text and have no encoding.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -54,6 +55,34 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs and phantoms go to the session's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(session_cache))
+
+
+@pytest.fixture(scope="session")
+def installed_libraries() -> dict[str, tuple[str, str] | None]:
+    """What `check_libraries` finds for all that is installed here: importing TensorFlow and the rest takes 10 s."""
+    from edgebrain.runtime import doctor
+
+    found: dict[str, tuple[str, str] | None] = {}
+    check = doctor.check_libraries
+
+    def keep(*arguments: Any) -> dict[str, tuple[str, str] | None]:
+        found.update(check(*arguments))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor, "check_libraries", keep)
+        doctor.diagnose(["cpu"], {})
+    return found
+
+
+@pytest.fixture
+def libraries_checked(installed_libraries: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor takes what was found once in this session, instead of importing every library again."""
+    from edgebrain.runtime import doctor
+
+    monkeypatch.setattr(
+        doctor, "check_libraries", lambda names, progress: {name: installed_libraries[name] for name in names}
+    )
 
 
 @pytest.fixture(scope="session")

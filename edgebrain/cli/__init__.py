@@ -15,7 +15,7 @@ import typer
 from edgebrain import __version__
 from edgebrain.errors import EdgebrainError
 from edgebrain.libraries import broken_library, cure, first_line
-from edgebrain.text import in_one_line, print_anything
+from edgebrain.text import escape_unprintable_output, in_one_line
 
 COMMANDS = {
     "train": "Train the U-Net and write a run folder with a float bundle.",
@@ -37,7 +37,7 @@ GROUPS = ("bundle", "data", "recipes")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgebrain` program. Exit codes: 1 error, 2 wrong usage, 3 a failed verdict."""
-    print_anything()
+    escape_unprintable_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         application(words)(args=words, prog_name="edgebrain")

@@ -103,7 +103,9 @@ def _refuse_beside_resume(context: typer.Context) -> None:
     names = [str(one.name) for one in context.command.params if one.name not in ("resume", "json_file", "force")]
     # By name: Typer brings a click of its own, or takes the one that is installed.
     if any(getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE" for name in names):
-        raise typer.BadParameter("asks as the report's bench did; give --json at most beside it", param_hint="--resume")
+        raise typer.BadParameter(
+            "repeats what the report's bench was asked; only --json and --force may be added", param_hint="--resume"
+        )
 
 
 def _counts(text: str | None) -> list[int]:

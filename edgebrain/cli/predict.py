@@ -52,8 +52,10 @@ def predict(
     if (watch is None) == (not images):
         raise typer.BadParameter("name pictures, or a folder with --watch")
     if resume and (force or out is None):
-        raise typer.BadParameter("--resume goes on with what is in --out, and replaces nothing: no --force beside it")
-    # With --resume the file of the answers is brought up to date, as the table is.
+        raise typer.BadParameter(
+            "--resume continues what is in --out and replaces nothing: name --out, and leave out --force"
+        )
+    # With --resume the file of --json is brought up to date, as the table is.
     refuse_early(json_file, force or resume)
     chosen = chosen_bundle(bundle)
     say_default("bundle", bundle, chosen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebrain.errors import EdgebrainError
 from edgebrain.files import refuse_to_overwrite, write_json
-from edgebrain.text import print_anything
+from edgebrain.text import escape_unprintable_output
 
 if TYPE_CHECKING:
     from edgebrain.runtime.results import Existing
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 1 after an error, 3 after a self-test that failed, 130 after Ctrl-C.
     """
-    print_anything()
+    escape_unprintable_output()
     options = _parser().parse_args(arguments)
     try:
         return int(COMMANDS[options.command](options))

@@ -1,7 +1,7 @@
-"""Which files a folder means: the one lister of every command that takes a folder.
+"""Which files of a folder count: used by every command that takes a folder.
 
 Taken are regular files, at or below the folder. Left out are hidden files and folders (a leading dot) and what
-edgebrain itself wrote: masks and overlays beside their `results.csv`, rejected copies, curves. Links are followed, and
+edgebrain itself wrote: masks and overlays next to their `results.csv`, rejected copies, curves. Links are followed, and
 what they lead to is listed once. A folder that cannot be opened is named.
 
 Entries of `os.scandir` and strings in here, not `Path`: an entry knows its type without asking the disk again.
@@ -19,7 +19,7 @@ from edgebrain.runtime.results_file import MODEL, REJECTED, RESULTS, output_file
 
 # Endings of the pictures that can be read, in lower case.
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff")
-# Pictures that commands write beside a file of this name.
+# Pictures that commands write next to a file of this name.
 WRITTEN_BESIDE = {"run.json": {"curves.png"}, "evaluation.json": {"confusion.png"}}
 
 
@@ -32,9 +32,13 @@ def is_picture(name: str) -> bool:
 class Listing:
     """What lies in a folder.
 
-    pictures: files whose names end like a picture's, sorted. others: all other files, sorted. special: pipes, sockets
-    and devices. own: how many files edgebrain wrote itself. unreadable: folders and links that could not be followed,
-    each with the reason. folders: sub-folders that were not looked into.
+    Attributes:
+        pictures: Files whose names end like a picture's, sorted.
+        others: All other files, sorted.
+        own: How many files edgebrain wrote itself; they are in neither list.
+        unreadable: Folders and links that could not be followed, each with the reason.
+        folders: Sub-folders that were not searched.
+        special: Pipes, sockets and devices.
     """
 
     pictures: tuple[Path, ...]
@@ -53,9 +57,11 @@ class Listing:
 
 
 def list_files(root: Path, recursive: bool = True) -> Listing:
-    """The files at or below a folder. recursive: False leaves its sub-folders out.
+    """List the files at or below a folder.
 
-    A `root` that cannot be opened is itself in `unreadable`.
+    Args:
+        root: The folder; where it cannot be opened, it is itself in `unreadable`.
+        recursive: Search sub-folders too.
     """
     walk = _Walk(root, recursive)
     pictures, others, folders, special = map(_sorted, (walk.pictures, walk.others, walk.folders, walk.special))
@@ -170,14 +176,14 @@ class _Walk:
             inside, name = os.path.split(os.path.normpath(os.path.join(folder, file)))
             self._written.setdefault(inside, set()).add(name)
 
-    def _is_own(self, real: str, name: str, own: set[str], beside: set[str]) -> bool:
+    def _is_own(self, real: str, name: str, own: set[str], neighbours: set[str]) -> bool:
         """Whether edgebrain wrote a file."""
         if name in own:
             return True
-        return self._in_rejected(real) and (f"{name}.txt" in beside or name.removesuffix(".txt") in beside)
+        return self._in_rejected(real) and (f"{name}.txt" in neighbours or name.removesuffix(".txt") in neighbours)
 
     def _in_rejected(self, folder: str) -> bool:
-        """Whether a folder is, or lies below, one for rejected files beside a table of ours."""
+        """Whether a folder is, or lies below, one for rejected files next to a table that edgebrain wrote."""
         while folder != os.path.dirname(folder):
             folder, name = os.path.split(folder)
             if name == REJECTED and folder in self._written:

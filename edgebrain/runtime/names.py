@@ -1,4 +1,4 @@
-"""How the files that belong to a picture are called: after it, in its sub-folder, never two alike."""
+"""Names of the mask and overlay of a picture: after it, in its sub-folder, no two alike."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ HASH_DIGITS = 8
 
 
 class OutputNames:
-    """Gives out names; each once, also where a file system does not tell A from a. All are printable."""
+    """Gives out names; each once, also where a file system takes A and a for the same. All are printable."""
 
     def __init__(self, taken: Iterable[str] = (), is_free: Callable[[str], bool] = lambda name: True) -> None:
-        """taken: names given out before, in another run. is_free: whether nothing of somebody else's has a name."""
+        """Begin with the names of an earlier run.
+
+        Args:
+            taken: Names that are in use.
+            is_free: Whether a name may be used; says no where a file that edgebrain did not write has it.
+        """
         self._taken = {_key(name) for name in taken}
         self._is_free = is_free
         self._numbers: dict[str, int] = {}
@@ -27,34 +32,34 @@ class OutputNames:
     def name(self, folder: str, picture: str) -> str:
         """A name, without ending, for what belongs to a picture.
 
-        Its stem, or where another picture has that the whole file name, or a number too. A name that would be too long
-        is cut, and a hash of the whole takes the place of the rest.
+        Its stem; where another picture has that, the whole file name; where that is taken too, with a number. A name
+        that would be too long is cut, and ends with a hash of the whole.
 
         Args:
-            folder: Sub-folder of the output, empty for none.
+            folder: Sub-folder of the output; empty for none.
             picture: The file's name.
         """
-        for wished in (PurePath(picture).stem, picture):
-            if self._take(choice := _inside(folder, wished)):
+        for wanted in (PurePath(picture).stem, picture):
+            if self._take(choice := _inside(folder, wanted)):
                 return choice
         return self._with_number(_inside(folder, picture))
 
     def whole_name(self, folder: str, picture: str) -> str:
-        """As `name`, but always the whole file name, so that it can be told without knowing the other pictures."""
+        """As `name`, but always the whole file name, so that it does not depend on which pictures came before."""
         choice = _inside(folder, picture)
         return choice if self._take(choice) else self._with_number(choice)
 
     def give_back(self, name: str) -> None:
-        """Nothing was written under this name: it can be given out again."""
+        """Make a name available again, under which nothing was written."""
         self._taken.discard(_key(name))
 
-    def _with_number(self, wished: str) -> str:
-        # Counted on for each name: looking for a free number from the start takes ages for thousands of equal names.
-        number = self._numbers.get(_key(wished), 2)
-        while not self._take(f"{wished}-{number}"):
+    def _with_number(self, wanted: str) -> str:
+        # Counted on for each name: counting from 2 each time takes quadratic time for thousands of equal names.
+        number = self._numbers.get(_key(wanted), 2)
+        while not self._take(f"{wanted}-{number}"):
             number += 1
-        self._numbers[_key(wished)] = number
-        return f"{wished}-{number}"
+        self._numbers[_key(wanted)] = number
+        return f"{wanted}-{number}"
 
     def _take(self, name: str) -> bool:
         key = _key(name)

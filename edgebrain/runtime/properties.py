@@ -1,8 +1,8 @@
-"""What a picture's header may say, and what becomes of it: one table of property, value and container.
+"""What a picture's header may say, and how such a picture is treated: one table of property, value and container.
 
 READ: pixels are taken as they are stored. MAPPED: they are brought to 8-bit grey as a viewer shows them. REFUSED: the
-picture is not read, and the message says why. A value that has no cell is refused too. `header` finds the values of a
-file; docs/explanation/your-files.md shows the table, and a test decodes a file for every cell.
+picture is not read, and the message says why. A value that has no rule is refused too. `header` finds the values of a
+file; docs/explanation/your-files.md shows the table, and a test decodes a file for every rule.
 """
 
 from __future__ import annotations
@@ -31,33 +31,39 @@ NO_ALPHA = "save it without transparency, in grey"
 
 
 @dataclass(frozen=True)
-class Cell:
-    """verdict: what happens. text: how it is mapped, or what the refusal says. hint: the way out of a refusal."""
+class Rule:
+    """What happens to a picture with a property.
+
+    Attributes:
+        verdict: read, mapped or refused.
+        text: How it is mapped, or what the refusal says.
+        hint: The way out of a refusal.
+    """
 
     verdict: Literal["read", "mapped", "refused"]
     text: str = ""
     hint: str = ""
 
 
-READ = Cell("read")
+READ = Rule("read")
 
 
-def _mapped(text: str) -> Cell:
-    return Cell("mapped", text)
+def _mapped(text: str) -> Rule:
+    return Rule("mapped", text)
 
 
-def _refused(text: str, hint: str = AS_PNG) -> Cell:
-    return Cell("refused", text, hint)
+def _refused(text: str, hint: str = AS_PNG) -> Rule:
+    return Rule("refused", text, hint)
 
 
 _SPREAD = _mapped("spread over 0 to 255")
 _TURNED = _mapped("turned as a viewer shows it")
-_AS_STORED = Cell("read", "levels are taken as stored")
-_IF_OPAQUE = Cell("read", "where it is opaque everywhere, else refused")
-_IF_GREY = Cell("read", "where the channels agree, else refused")
+_AS_STORED = Rule("read", "levels are taken as stored")
+_IF_OPAQUE = Rule("read", "where it is opaque everywhere, else refused")
+_IF_GREY = Rule("read", "where the channels agree, else refused")
 _SEVERAL = "holds several pictures"
 
-RULES: Mapping[str, Mapping[str, Mapping[str, Cell]]] = {
+RULES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
     FRAMES: {
         "one": {PNG: READ, JPEG: READ, TIFF: READ},
         "several": {
@@ -158,31 +164,37 @@ RULES: Mapping[str, Mapping[str, Mapping[str, Cell]]] = {
 
 
 def check_properties(kind: str, found: Mapping[str, str], name: str) -> None:
-    """Raises BadImage: a property whose cell says so, or that has no cell.
+    """Refuse a picture by its properties.
 
-    Args: kind: PNG, JPEG or TIFF. found: property -> value. name: how errors call the file.
+    Args:
+        kind: PNG, JPEG or TIFF.
+        found: Property -> value.
+        name: How errors call the file.
+
+    Raises:
+        BadImage: The table refuses one of the values, or has no rule for it.
     """
     for title, values in RULES.items():
         if title not in found:
             continue
-        cell = values.get(found[title], {}).get(kind)
-        if cell is None:
+        rule = values.get(found[title], {}).get(kind)
+        if rule is None:
             raise BadImage(f"{name}: has {title} {found[title]}, which is not read from {kind}", AS_PNG)
-        if cell.verdict == "refused":
-            raise BadImage(f"{name}: {cell.text}", cell.hint)
+        if rule.verdict == "refused":
+            raise BadImage(f"{name}: {rule.text}", rule.hint)
 
 
 def as_markdown() -> str:
     """The table of docs/explanation/your-files.md: a row a value, a column a container; `-` where there is no such."""
     lines = ["| property | value | PNG | JPEG | TIFF |", "|---|---|---|---|---|"]
     for title, values in RULES.items():
-        for value, cells in values.items():
-            shown = [_shown(cells[kind]) if kind in cells else "-" for kind in KINDS]
+        for value, rules in values.items():
+            shown = [_shown(rules[kind]) if kind in rules else "-" for kind in KINDS]
             lines.append(f"| {title} | {value} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
 
-def _shown(cell: Cell) -> str:
-    if cell.verdict == "refused":
+def _shown(rule: Rule) -> str:
+    if rule.verdict == "refused":
         return "refused"
-    return f"{cell.verdict}: {cell.text}" if cell.text else cell.verdict
+    return f"{rule.verdict}: {rule.text}" if rule.text else rule.verdict

@@ -278,6 +278,7 @@ def test_predict_takes_a_compiled_bundle_to_its_device_and_nowhere_else(
     assert not (tmp_path / "undone").exists()
 
 
+@pytest.mark.usefixtures("libraries_checked")
 def test_the_doctor_tells_what_a_coral_lacks_or_what_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ def test_predicting_one_picture_imports_neither_rich_nor_a_framework(here: Path)
     assert done.stdout.splitlines()[-1] == ""
 
 
+@pytest.mark.usefixtures("libraries_checked")
 def test_doctor_prints_text_or_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of("doctor") == 0
     assert "target cpu: runs" in capsys.readouterr().out

@@ -8,16 +8,22 @@ import signal
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from edgebrain.errors import BrokenLibrary, MissingExtra
 from edgebrain.formats import CPU, ENGINES
-from edgebrain.libraries import cure, importing
+from edgebrain.libraries import MODULES, cure, importing
+from edgebrain.reporting.doctor import as_text
 from edgebrain.runtime import doctor, library_check
+from edgebrain.runtime.doctor import EXTRAS
 from edgebrain.runtime.engines import installed, litert
+from edgebrain.runtime.environment import environment
 from edgebrain.runtime.library_check import RELU_INPUT, RELU_OUTPUT, check_libraries
 from tests.runtime.pictures import bright_disc, save
 from tests.runtime.tiny import tiny_bundle
@@ -146,17 +152,27 @@ def test_predict_says_what_the_loader_says(tmp_path: Path, planted: Path, module
     assert not (tmp_path / "out").exists()
 
 
-def test_doctor_calls_broken_what_is_broken_and_lets_no_target_run_on_it(planted: Path, tmp_path: Path) -> None:
-    plant(planted, "cv2.__init__", f"raise ImportError({LIB_GL!r})")
-    plant(planted, "onnxruntime.__init__", f"raise ImportError({STACK!r})")
+@pytest.fixture
+def light(planted: Path) -> Path:
+    """As `planted`, with other modules in place of the frameworks, which take 10 s to import."""
+    for name in ("tensorflow", "tensorflow_model_optimization", "tf_keras", "nncf", "tf2onnx", "matplotlib"):
+        if find_spec(name) is not None:
+            plant(planted, name, "")
+    plant(planted, "keras", "raise ImportError('no backend')")
+    return planted
+
+
+def test_doctor_calls_broken_what_is_broken_and_lets_no_target_run_on_it(light: Path, tmp_path: Path) -> None:
+    plant(light, "cv2.__init__", f"raise ImportError({LIB_GL!r})")
+    plant(light, "onnxruntime.__init__", f"raise ImportError({STACK!r})")
     command = [sys.executable, "-m", "edgebrain", "doctor"]
     text = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert "libGL.so.1" in text and "executable stack" in text and "target cpu: runs nothing yet" in text
     assert all(len(line) <= 80 for line in text.splitlines()), "tables fit 80 columns"
 
 
-def test_doctor_leaves_the_engines_that_work(planted: Path, tmp_path: Path) -> None:
-    plant(planted, "onnxruntime.__init__", f"import os, signal; os.kill(os.getpid(), {signal.SIGILL.value})")
+def test_doctor_leaves_the_engines_that_work(light: Path, tmp_path: Path) -> None:
+    plant(light, "onnxruntime.__init__", f"import os, signal; os.kill(os.getpid(), {signal.SIGILL.value})")
     command = [sys.executable, "-m", "edgebrain", "doctor", "--json", "-"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout)
     assert found["engines"]["litert"] is True and found["engines"]["onnxruntime"] is False
@@ -167,6 +183,19 @@ def test_doctor_leaves_the_engines_that_work(planted: Path, tmp_path: Path) -> N
     assert broken["onnx"] == ["onnxruntime"] and broken["edge"] == []
 
 
+def test_what_is_wrong_with_a_library_of_several_extras_is_said_once() -> None:
+    extra = {"installed": True, "missing": [], "broken": ["cv2"], "adds": "", "install": None}
+    findings = {
+        "environment": environment(),
+        "extras": [{"name": "edge", **extra}, {"name": "all", **extra}],
+        "broken": {"cv2": {"reason": LIB_GL, "cure": "apt-get install libgl1"}},
+        "targets": {},
+        "lacking": {},
+    }
+    text = as_text(findings)
+    assert text.count("libGL.so.1") == 1 and text.count("cv2: see above") == 1
+
+
 def test_what_is_not_installed_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     monkeypatch.setattr(doctor, "EXTRAS", (doctor.Extra("x", ("nowhere_at_all", "json"), "nothing"),))
@@ -174,3 +203,19 @@ def test_what_is_not_installed_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> 
     findings = doctor.diagnose(["cpu"], {})
     assert "json" in tried and "nowhere_at_all" not in tried
     assert findings["extras"][0]["missing"] == ["nowhere_at_all"]
+
+
+def test_every_extra_is_listed_with_the_modules_of_its_packages() -> None:
+    about = metadata("edgebrain")
+    assert sorted(extra.name for extra in EXTRAS) == sorted(about.get_all("Provides-Extra") or [])
+    packages: dict[str, set[str]] = {extra.name: set() for extra in EXTRAS}
+    for line in about.get_all("Requires-Dist") or []:
+        needed = Requirement(line)
+        for name in packages:
+            wanted = needed.marker is not None and needed.marker.evaluate({"extra": name, "python_version": "3.11"})
+            # Every installation has NumPy; and an extra's own packages may be listed by its name, edgebrain[data].
+            if wanted and needed.name not in ("numpy", "edgebrain"):
+                packages[name].add(MODULES.get(needed.name, needed.name.replace("-", "_")))
+    listed = {extra.name: set(extra.modules) for extra in EXTRAS}
+    assert {name: modules - listed[name] for name, modules in packages.items()} == {name: set() for name in listed}
+    assert set().union(*listed.values()) == set().union(*packages.values())
