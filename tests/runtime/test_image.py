@@ -62,6 +62,11 @@ def test_a_file_cut_short_anywhere_is_refused(kind: str) -> None:
         refused(data[:end])
 
 
+@pytest.mark.parametrize("changes", [{279: 10**6}, {273: 2**31}], ids=["too long", "too far"])
+def test_a_tiff_whose_pixels_would_lie_beyond_its_end_is_refused(changes: dict[int, int]) -> None:
+    refused(tiff(PICTURE, changes), "cut short")
+
+
 def test_an_empty_file_is_refused() -> None:
     refused(b"", "empty")
 
