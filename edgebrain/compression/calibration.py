@@ -52,7 +52,7 @@ class Calibration:
         return (self.images[index].astype(np.float32) / np.float32(255.0))[None, ..., None]
 
     def tensors(self) -> Iterator[np.ndarray]:
-        """Each image in turn, as `tensor` gives it; it counts as read when it is asked for."""
+        """Each image in turn, (1, side, side, 1) float32 in [0, 1]; it counts as read when it is asked for."""
         return map(self.tensor, range(len(self.images)))
 
     def unread(self) -> Calibration:

@@ -128,8 +128,19 @@ def noise_by_layer(
     tensors: Sequence[np.ndarray],
     progress: Callable[[int, int], None],
 ) -> dict[str, LayerNoise]:
-    """Each layer's noise, summed over slices. model: the float network. tensors: the slices as the bundle takes
-    them."""
+    """Each layer's noise, summed over slices.
+
+    Args:
+        probe: Looks into the bundle.
+        model: The float network.
+        spec: Its layers.
+        samples: The slices, (H, W) uint8 each.
+        tensors: The same slices as the bundle takes them, (1, side, side, 1) each.
+        progress: Called with slices done and slices in all.
+
+    Returns:
+        Layer -> its own noise and the drift that reaches it.
+    """
     names = [layer.name for layer in spec.layers()]
     inside = keras.Model(model.input, [_end_of(model, name).output for name in names])
     found = {name: LayerNoise() for name in names}

@@ -16,7 +16,7 @@ from edgebrain.formats import FORMATS
 
 
 def weights_by_layer(model: Any) -> dict[str, list[np.ndarray]]:
-    """Layer name -> its arrays, float32, in Keras' order; layers without weights are left out."""
+    """Layer name -> its arrays, float32: kernel (k, k, in, out), then bias (out,); others are left out."""
     return {layer.name: [np.asarray(w) for w in layer.get_weights()] for layer in model.layers if layer.weights}
 
 

@@ -111,10 +111,10 @@ class Spec(ABC):
         """Which input channels each layer still gets when only some output channels are kept.
 
         Args:
-            keep: Layer -> sorted indices of its kept output channels, int64.
+            keep: Layer -> sorted indices of its kept output channels, (kept,) int64.
 
         Returns:
-            Layer -> sorted indices of its remaining input channels, int64.
+            Layer -> sorted indices of its remaining input channels, (remaining,) int64.
 
         Raises:
             BadRecipe: Networks of this family cannot be pruned.

@@ -111,7 +111,7 @@ class Probe(Protocol):
         """Time the model on one thread.
 
         Args:
-            tensors: Input tensors, used in turn.
+            tensors: Input tensors, (1, side, side, 1) each in the bundle's dtype, used in turn.
 
         Returns:
             Layer -> median duration in ms, for each layer that is computed by itself; and that of the whole network.

@@ -102,7 +102,7 @@ class Probe:
         self._compiled = ov.Core().compile_model(model, "CPU", PROBE_OPTIONS)
 
     def layer_tensors(self, tensor: np.ndarray) -> dict[str, LayerTensors]:
-        """Each layer's inputs and outputs for one input tensor, real numbers with channels last."""
+        """Each layer's inputs and outputs, float32 with channels last, for one input tensor, (1, side, side, 1)."""
         answer = self._compiled(tensor)
         inner = {key: _channels_last(np.asarray(answer[index])) for key, index in self._output_of.items()}
         found = {layer: LayerTensors(inner[inputs], inner[outputs]) for layer, (inputs, outputs) in self._keys.items()}

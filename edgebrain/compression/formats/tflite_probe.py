@@ -55,7 +55,7 @@ class Probe:
         self._outputs = {detail["name"]: detail["index"] for detail in self._interpreter.get_output_details()}
 
     def layer_tensors(self, tensor: np.ndarray) -> dict[str, LayerTensors]:
-        """Each layer's inputs and outputs for one input tensor, real numbers with channels last."""
+        """Each layer's inputs and outputs, float32 with channels last, for one input tensor, (1, side, side, 1)."""
         self._interpreter.set_tensor(self._input, tensor)
         self._interpreter.invoke()
         return {

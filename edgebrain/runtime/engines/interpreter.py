@@ -30,7 +30,7 @@ class TFLiteEngine:
         self._facts = {**facts, "precision": precision}
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Map one input tensor to one raw array per output role."""
+        """Map one input tensor, (1, height, width, 1) in the bundle's dtype, to one raw array per output role."""
         self._interpreter.set_tensor(self._input, tensor)
         self._interpreter.invoke()
         return {role: self._interpreter.get_tensor(index) for role, index in self._outputs.items()}

@@ -56,7 +56,7 @@ class ONNXEngine:
         }
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Map one input tensor to one raw array per output role."""
+        """Map one input tensor, (1, height, width, 1) in the bundle's dtype, to one raw array per output role."""
         return dict(zip(ROLES, self._session.run(self._outputs, {self._input: tensor}), strict=True))
 
     def describe(self) -> dict[str, Any]:

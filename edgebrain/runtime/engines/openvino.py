@@ -51,7 +51,7 @@ class OpenVINOEngine:
         }
 
     def run(self, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Map one input tensor to one raw array per output role."""
+        """Map one input tensor, (1, height, width, 1) in the bundle's dtype, to one raw array per output role."""
         self._request.get_input_tensor().data[:] = tensor
         self._request.infer()
         # Copied: the request writes its next answer into the same memory.
