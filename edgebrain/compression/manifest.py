@@ -11,7 +11,7 @@ from edgebrain.bundle import Bundle
 from edgebrain.compression.calibration import Calibration
 from edgebrain.compression.formats import Exported
 from edgebrain.errors import GateRefused
-from edgebrain.formats import FORMATS
+from edgebrain.formats import all_formats
 from edgebrain.graph import Operator, int8_mac_share
 from edgebrain.graph.layers import layer_operators
 from edgebrain.model.families import spec_from_json
@@ -92,7 +92,7 @@ def _operator_counts(operators: Sequence[Operator]) -> dict[str, int]:
 
 def _converter_versions() -> dict[str, str]:
     found = {}
-    for name in dict.fromkeys(package for row in FORMATS.values() for package in row.packages):
+    for name in dict.fromkeys(package for row in all_formats().values() for package in row.packages):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
