@@ -71,6 +71,7 @@ def test_masks_of_0_and_1_are_trained_on_and_told(phantoms: Path, capsys: pytest
     assert all(one["true_area"] > 0 for one in figures if one["label"] != "no_tumor")
 
 
+@pytest.mark.slow
 def test_masks_of_labels_are_trained_on_as_one_region(phantoms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label in (1, 2, 3):
         change_masks(phantoms, lambda mask, label=label: np.where(mask > 0, label, 0).astype(np.uint8), every=label)
@@ -108,6 +109,7 @@ def test_a_few_lost_masks_are_told_and_no_reason_to_stop(phantoms: Path, capsys:
     assert f"{lost} of 96 slices left out: " in said and "the mask holds 0 and 1, the set's masks 0 and 255" in said
 
 
+@pytest.mark.slow
 def test_figures_that_do_not_exist_are_null_in_every_file(phantoms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change_masks(phantoms, empty)
     assert train() == 1 and "not one slice of glioma, meningioma, pituitary" in capsys.readouterr().err
@@ -201,6 +203,7 @@ def test_a_bench_without_any_tumour_is_json_without_nan(discs: Path, capsys: pyt
     assert json.loads(Path("bench.json").read_text())["results"][0]["dice"] is None
 
 
+@pytest.mark.slow
 def test_quantize_asks_again_only_where_the_run_was_not_allowed_to_lose_so_much(phantoms: Path) -> None:
     from edgebrain.compression.run_inputs import open_run
     from edgebrain.data.readers import open_dataset

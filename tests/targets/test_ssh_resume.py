@@ -237,4 +237,4 @@ def test_a_report_that_does_not_say_enough_is_refused(
 @pytest.mark.parametrize("words", [["--queries", "20"], ["--target", "cpu"], ["runs/run/float"]])
 def test_what_the_report_decides_is_not_asked_for_again(run: Path, words: list[str], capsys: Any) -> None:
     assert code_of("bench", "--resume", "bench.json", *words) == 2
-    assert "asks as the report's bench did" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "repeats what the report's bench was asked" in " ".join(capsys.readouterr().err.replace("│", " ").split())
