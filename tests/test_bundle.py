@@ -160,3 +160,17 @@ def test_unfinished_folders_are_not_found(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "runs" / "one")
     tiny_bundle(tmp_path / "runs" / ".two.1.part")
     assert find_bundles(tmp_path) == [tmp_path / "runs" / "one"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "sha256"),
+    [
+        ("float32", "a592a962578a709ebdb416cb085980b6373a57669d6e2193cf39e4c21bc6256a"),
+        ("int8", "28ad729de0dfa9e7a8f0674cdc6064dfb924310be969ad069f71acece7ea22fd"),
+    ],
+)
+def test_the_manifest_of_a_bundle_is_the_one_that_earlier_versions_wrote(
+    precision: str, sha256: str, tmp_path: Path
+) -> None:
+    """Schema 1, byte for byte: what was written before opens, and lineages by hash go on holding."""
+    assert tiny_bundle(tmp_path / "same", precision=precision).manifest_sha256 == sha256
