@@ -92,7 +92,7 @@ def answers_there(board: Server, folder: Path, bundle: Bundle, slices: Mapping[s
     try:
         target.prepare([bundle], [])
         command = join([*target.python(bundle), "-c", STAGES, target.path(bundle)])
-        return dict(json.loads(target.link.run(command, "answering", write)))
+        return dict(json.loads(target.connection.run(command, "answering", write)))
     finally:
         target.close()
 

@@ -62,13 +62,13 @@ def test_wheels_of_this_machine_do_not_load_there(board: Server, int8: Bundle, t
     try:
         target.prepare([int8], [])
         own = join([*target.python(int8), "-c", "import numpy; print(numpy.__version__)"])
-        assert target.link.run(own, "importing").strip() in numpy.name
+        assert target.connection.run(own, "importing").strip() in numpy.name
         foreign = board.home / "foreign"
         with zipfile.ZipFile(numpy) as wheel:
             wheel.extractall(foreign)
         command = join(["env", f"PYTHONPATH={Path('/home') / board.home.name / 'foreign'}", "python3", "-c"])
         with pytest.raises(TargetFailed, match="importing: exit code 1") as caught:
-            target.link.run(f"{command} 'import numpy'", "importing")
+            target.connection.run(f"{command} 'import numpy'", "importing")
     finally:
         target.close()
     assert "numpy" in caught.value.message
