@@ -1,4 +1,4 @@
-"""Has a bundle seen the slices that are to judge it: in training, by another split, or in calibration?"""
+"""Data leakage: evaluation slices that a bundle was trained on, by another split, or calibrated on."""
 
 from __future__ import annotations
 

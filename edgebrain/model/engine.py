@@ -61,9 +61,9 @@ def load(bundle: Bundle, threads: int, device: str) -> KerasEngine:
     """
     if "keras" not in sys.modules:
         if device == "cpu":
-            # A row that says CPU must not be a GPU's.
+            # Hide GPUs, so that a row labelled CPU was really measured on the CPU.
             os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-        # Later it would change nothing here, and reach child processes instead.
+        # Once Keras is imported the backend ignores them, and child processes would still inherit them.
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = "1"

@@ -28,7 +28,7 @@ def score(value: float | None) -> str:
 
 
 def points(value: float | None) -> str:
-    """A drop in points (hundredths): 0.012 is 1.20."""
+    """A drop of a score in [0, 1], in percentage points: 0.012 is 1.20."""
     # Adding zero turns the minus zero of a tiny gain into zero.
     return UNKNOWN if value is None else f"{round(100 * value, 2) + 0.0:.2f}"
 
@@ -61,6 +61,6 @@ def shared_prefix(names: Sequence[str]) -> str:
 
 
 def markdown_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, a line each; a bar in a cell is no border."""
+    """A Markdown table, a line each; pipe characters inside cells are escaped."""
     lines = (heads, ["---"] * len(heads), *rows)
     return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]

@@ -192,11 +192,11 @@ def _how(expected: np.ndarray, got: np.ndarray) -> str:
     """How two arrays differ that do not hold the same bytes."""
     if expected.shape != got.shape or expected.dtype != got.dtype:
         return f"{got.shape} {got.dtype}, not {expected.shape} {expected.dtype}"
-    # Bit by bit, so that NaN is like NaN and 0.0 is not -0.0.
+    # Bit by bit, so that identical NaNs are equal, and 0.0 and -0.0 differ.
     bits = np.dtype(f"u{expected.itemsize}")
     other = expected.view(bits) != got.view(bits)
     largest = np.abs(expected[other].astype(np.float64) - got[other].astype(np.float64)).max()
-    return f"{np.count_nonzero(other)} of {other.size} values differ, the largest step is {largest:g}"
+    return f"{np.count_nonzero(other)} of {other.size} values differ, the largest difference is {largest:g}"
 
 
 def _read(path: Path) -> bytes:

@@ -51,7 +51,7 @@ class Batches:
             rows: (N,) indices into the pack.
             size: Slices a batch, at most N.
             classes: Number of classes.
-            seed: Of shuffling and augmentation.
+            seed: Seed for shuffling and augmentation.
             augment: Strength of the augmentation; None for none.
         """
         self._pack, self._rows, self._classes = pack, np.asarray(rows), classes

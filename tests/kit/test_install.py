@@ -326,7 +326,7 @@ def test_code_that_was_changed_after_the_installation_is_named_at_its_step(
     done = device.run(device.installed / "bin/edgebrain-selftest")
     assert done.returncode == 3, done.stdout + done.stderr
     assert f"FAIL at {step}" in done.stdout
-    assert re.search(r"\d+ of \d+ values differ, the largest step is \d+", done.stdout)
+    assert re.search(r"\d+ of \d+ values differ, the largest difference is \d+", done.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import pytest
 from edgebrain.bundle import open_bundle
 from edgebrain.cache import cache_folder
 from edgebrain.data.readers import open_dataset
+from edgebrain.files import sha256_json
 from edgebrain.recipe import replaced
 from edgebrain.runtime.session import open_session
 from edgebrain.runtime.transform import downsample, to_tensor
@@ -28,7 +29,7 @@ from tests.networks import FinishedRun
 
 SLICES = 40
 HOME = Path(__file__).resolve().parents[2]
-PINS = ("tflite-runtime==2.14.0", "numpy==1.26.4", "opencv-python-headless==4.11.0.86")
+PINS = ("tflite-runtime==2.14.0", "numpy==1.26.4", "opencv-python-headless==4.11.0.86", "msgspec==0.19.0")
 # Runs in the other environment: raw outputs of each slice, as lists.
 OTHER = """
 import json, sys
@@ -110,7 +111,7 @@ def _old_environment() -> Path:
     """The Python of an environment with tflite-runtime, made once in the user's cache; skips where there is none."""
     if sys.version_info[:2] != (3, 11):
         pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11")
-    folder = cache_folder() / "test-tflite-runtime"
+    folder = cache_folder() / f"test-tflite-runtime-{sha256_json(PINS)[:8]}"
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
         shutil.rmtree(folder, ignore_errors=True)

@@ -81,7 +81,7 @@ def test_a_decoded_pixel_is_named_at_decode(kit: Path, monkeypatch: pytest.Monke
     verdict = self_test(kit)
     assert verdict.first.step == "decode"
     assert "FAIL at decode: slice_1" in "\n".join(verdict.lines())
-    assert "1 of " in verdict.first.what and "the largest step is 1" in verdict.first.what
+    assert "1 of " in verdict.first.what and "the largest difference is 1" in verdict.first.what
 
 
 def test_a_picture_that_cannot_be_decoded_here_fails_at_decode(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_the_usual_bilinear_resize_is_named_at_resize(kit: Path, monkeypatch: py
     monkeypatch.setattr(transform, "resize_exact", linear)
     verdict = self_test(kit)
     assert verdict.first.step == "resize"
-    assert "the largest step is 1" in verdict.first.what
+    assert "the largest difference is 1" in verdict.first.what
     assert verdict.lines()[1] == "the same bytes in every slice: decode"
 
 
@@ -125,7 +125,7 @@ def test_a_raw_output_one_step_off_is_named_with_the_number_of_values(
     verdict = self_test(kit)
     assert verdict.first.step == f"raw outputs ({role})"
     total = 256 if role == "mask" else 4
-    assert verdict.first.what == f"2 of {total} values differ, the largest step is 1"
+    assert verdict.first.what == f"2 of {total} values differ, the largest difference is 1"
     assert f"{SLICES} of {SLICES} slices differ" in verdict.lines()[2]
 
 

@@ -1,4 +1,4 @@
-"""An ONNX file that was written for one slice, made into one for several. Needs `onnx`, which one slice does not."""
+"""An ONNX file for one slice, made into one for several. Needs the `onnx` package; inference on one slice does not."""
 
 from __future__ import annotations
 
