@@ -125,6 +125,7 @@ def test_the_same_recipe_gives_the_same_weights(trained: FinishedRun, tmp_path: 
     assert weights(train(tmp_path / "one" / "run", trained)) == weights(train(tmp_path / "two" / "run", trained))
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_mid_epoch_ends_where_an_undisturbed_one_ends(trained: FinishedRun, tmp_path: Path) -> None:
     from edgebrain.training.loop import Listener
 
