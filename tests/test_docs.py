@@ -93,12 +93,6 @@ def test_hints_name_only_commands_and_options_that_exist() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pages
-def test_pages_speak_of_edgebrain_alone(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"/work/|/tmp/w|\bissues? \d|workplace|\bsub-?agent|\bthis session\b", text, re.IGNORECASE)
-
-
 def test_pages_that_the_code_names_exist() -> None:
     for path in (*(ROOT / "edgebrain").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), ROOT / "deploy" / "README.md"):
         for name in re.findall(r"(?<![\w./])docs/[\w/-]+\.md", path.read_text(encoding="utf-8")):
