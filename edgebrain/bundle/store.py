@@ -180,16 +180,27 @@ def _read(path: Path) -> Bundle:
     """The bundle, with everything verified but the manifest's own hash."""
     source = path / MANIFEST
     if not source.is_file():
-        raise BadBundle(
-            f"{path}: is not a bundle (no {MANIFEST})",
-            "pass a folder made by `edgebrain train` or `edgebrain quantize`",
-        )
+        raise BadBundle(*_no_bundle(path))
     manifest = read_json(source, BadBundle, "copy the bundle again from its source")
     check_schema(source, manifest)
     contents = {str(entry.get("name", "")): _verified(path, entry) for entry in manifest["files"]}
     bundle = Bundle(path, manifest, contents, sha256_bytes(source.read_bytes()))
     _check(bundle)
     return bundle
+
+
+def _no_bundle(path: Path) -> tuple[str, str]:
+    """What a path is that is no bundle, and what to do about it."""
+    from zipfile import is_zipfile
+
+    usual = "pass a folder made by `edgebrain train` or `edgebrain quantize`"
+    if not path.exists():
+        return f"{path}: does not exist", usual
+    if path.is_dir():
+        return f"{path}: is not a bundle (no {MANIFEST})", usual
+    if is_zipfile(path):
+        return f"{path}: is a zip file, and a bundle is a folder", "unzip it, and pass the folder with manifest.json"
+    return f"{path}: is a file, and a bundle is a folder", usual
 
 
 def _verified(folder: Path, entry: Mapping[str, Any]) -> bytes:

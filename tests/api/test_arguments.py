@@ -56,10 +56,16 @@ def test_what_is_no_bundle_is_said_to_be_none(tmp_path: Path) -> None:
     archive = tmp_path / "bundle.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.write(bundle.path / "manifest.json", "manifest.json")
-    for path in (archive, bundle.path / "manifest.json", tmp_path / "nowhere", tmp_path):
+    what = {
+        archive: "is a zip file, and a bundle is a folder",
+        bundle.path / "manifest.json": "is a file, and a bundle is a folder",
+        tmp_path / "nowhere": "does not exist",
+        tmp_path: "is not a bundle (no manifest.json)",
+    }
+    for path, message in what.items():
         with pytest.raises(BadBundle) as refused:
             edgebrain.load(path)
-        assert str(path) in refused.value.message
+        assert refused.value.message == f"{path}: {message}"
         assert refused.value.hint
 
 

@@ -85,7 +85,7 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "demo", "--data", "/nowhere"], "/nowhere", ""),
         (["train", "--resume", "/nowhere"], "/nowhere: is not a run", "edgebrain train"),
         (["train", "--resume", "/nowhere", "--epochs", "3"], "resume takes everything", "leave out"),
-        (["evaluate", "/nowhere"], "/nowhere: is not a bundle", "edgebrain train"),
+        (["evaluate", "/nowhere"], "/nowhere: does not exist", "edgebrain train"),
         (["quantize", "/nowhere"], "/nowhere: is not a run", "edgebrain train"),
         (["quantize", "/nowhere", "--recipe", "int9"], "recipe 'int9' is not known", "did you mean int8"),
         (["recipes", "copy", "dmo"], "recipe 'dmo' is not known", ""),
