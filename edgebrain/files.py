@@ -136,18 +136,23 @@ def cut_torn_line(path: Path) -> None:
         raise _cannot_write(path, problem) from problem
 
 
-def refuse_to_overwrite(path: Path, force: bool) -> None:
+def refuse_to_overwrite(path: Path, force: bool | None = None) -> None:
     """Never overwrite a person's file without `--force`.
 
+    Args:
+        path: What would be written.
+        force: Whether it may be replaced; None where the command never replaces it and has no such option.
+
     Raises:
-        CannotWrite: The file is there, and `force` is not given.
+        CannotWrite: Something is there, and `force` is not True.
     """
     if path.exists() and not force:
-        raise CannotWrite(f"{path}: already exists", "choose another name, or pass --force to replace it")
+        hint = "choose another name" if force is None else "choose another name, or pass --force to replace it"
+        raise CannotWrite(f"{path}: already exists", hint)
 
 
 @contextmanager
-def whole_folder(path: Path, force: bool = False) -> Iterator[Path]:
+def whole_folder(path: Path, force: bool | None = None) -> Iterator[Path]:
     """A folder to fill, which takes its final name when the block ends well and vanishes when it does not.
 
     Yields:

@@ -64,10 +64,10 @@ def generate_keys(secret: Path, public: Path) -> PublicKey:
         CannotWrite: One of the files exists, or the disk refuses.
         MissingExtra: `cryptography` is not installed.
     """
+    refuse_to_overwrite(public)
     private = _private_key_class("making keys").generate()
     seed, public_bytes = private.private_bytes_raw(), private.public_key().public_bytes_raw()
     key = PublicKey(os.urandom(ID_BYTES), public_bytes)
-    refuse_to_overwrite(public, force=False)
     _write_secret(secret, _secret_text(key, seed))
     name = f"{int.from_bytes(key.key_id, 'little'):016X}"
     text = f"{COMMENT}minisign public key {name}\n{_base64(ED25519 + key.key_id + key.key)}\n"

@@ -112,7 +112,7 @@ def _what_to_train(
         chosen = replaced(load_train_recipe(recipe), "train", epochs=epochs)
         # Before hours of packing and training, not after them.
         if out is not None:
-            refuse_to_overwrite(out, force=False)
+            refuse_to_overwrite(out)
         return out or next_run(chosen.name), chosen, data, groups, True
     if out is not None or epochs is not None:
         raise BadRun("resume takes everything from the run folder", "leave out --out and --epochs, or start a new run")
