@@ -18,3 +18,15 @@ def skip_openvino_under_a_cap(engine: str = "openvino") -> None:
     """
     if engine == "openvino" and os.environ.get(CAP) == "AVX2":
         pytest.skip(f"OpenVINO's own code does not keep to {CAP}=AVX2")
+
+
+def skip_bfloat16_under_a_cap() -> None:
+    """Skip what TensorFlow cannot compute in bfloat16 under a cap on a processor that has it.
+
+    It asks the processor, not oneDNN, whose kernels it then lacks. Where the processor itself has no bfloat16,
+    TensorFlow has kernels of its own; training takes none under a cap (`training.precision`).
+    """
+    from edgebrain.training.precision import CAPS_WITHOUT_BFLOAT16
+
+    if os.environ.get(CAP) in CAPS_WITHOUT_BFLOAT16:
+        pytest.skip(f"TensorFlow's bfloat16 does not keep to {CAP}={os.environ[CAP]}")

@@ -9,6 +9,7 @@ import pytest
 
 from edgebrain.errors import BadBundle
 from edgebrain.model.families.unet import UNetSpec
+from tests.instruction_sets import skip_bfloat16_under_a_cap
 from tests.networks import FinishedRun
 from tests.runtime.pictures import bright_disc
 
@@ -51,10 +52,13 @@ def test_nan_weights_are_refused_with_the_layer() -> None:
         load_weights(SPEC.build(keras), weights_bytes(model), "here")
 
 
-def test_outputs_are_probabilities_in_float32_under_any_policy() -> None:
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_outputs_are_probabilities_in_float32_under_any_policy(policy: str) -> None:
     import keras
 
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    if policy == "mixed_bfloat16":
+        skip_bfloat16_under_a_cap()
+    keras.mixed_precision.set_global_policy(policy)
     try:
         model = SPEC.build(keras)
     finally:

@@ -16,6 +16,7 @@ from edgebrain.runtime import engines
 from edgebrain.runtime.doctor import EXTRAS
 from edgebrain.runtime.engines import choose_engine, installed, open_engine
 from edgebrain.runtime.session import open_session
+from tests.instruction_sets import skip_openvino_under_a_cap
 from tests.runtime.pictures import bright_disc
 from tests.runtime.tiny import tiny_bundle, tiny_manifest
 
@@ -39,8 +40,14 @@ def changed(folder: Path, bundle: Bundle, port: str, **parts: Any) -> Bundle:
     return write_bundle(folder, manifest, bundle.contents)
 
 
+def skip_float16_of_openvino(fmt: str, precision: str) -> None:
+    if precision == "float16":
+        skip_openvino_under_a_cap(fmt)
+
+
 @pytest.mark.parametrize(("fmt", "precision"), KINDS)
 def test_every_interpreter_marks_the_bright_disc(tmp_path: Path, fmt: str, precision: str) -> None:
+    skip_float16_of_openvino(fmt, precision)
     image = bright_disc()
     session = open_session(tiny_bundle(tmp_path / "b", fmt, precision))
     prediction = session.predict(image)
@@ -53,6 +60,7 @@ def test_every_interpreter_marks_the_bright_disc(tmp_path: Path, fmt: str, preci
 
 @pytest.mark.parametrize(("fmt", "precision"), KINDS)
 def test_an_engine_tells_what_really_runs(tmp_path: Path, fmt: str, precision: str) -> None:
+    skip_float16_of_openvino(fmt, precision)
     facts = open_engine(tiny_bundle(tmp_path / "b", fmt, precision), threads=2).describe()
     assert facts["engine"] == next(engines_for(fmt)).name
     assert facts["threads"] == 2
