@@ -64,9 +64,9 @@ def bench(
         TargetFailed, WorkerFailed: No target could be measured.
 
     Example:
-        >>> report = edgebrain.bench("runs/demo-1", threads=(1, 2))  # doctest: +SKIP
-        >>> {row.bundle: row.verdict.outcome for row in report.results}  # doctest: +SKIP
-        {'float': 'REFERENCE', 'tflite-int8': 'PASS'}
+        >>> report = edgebrain.bench("runs/demo-1/bundles/tflite-int8", threads=(1, 2), queries=64, max_images=12)
+        >>> [(row.format, row.verdict.outcome) for row in report.results if row.threads == 2]
+        [('keras', 'REFERENCE'), ('tflite', 'INCONCLUSIVE')]
     """
     from edgebrain.benchmarking.resume import BenchRequest
 
@@ -113,8 +113,11 @@ def resume_bench(
         TargetFailed, WorkerFailed: No target could be measured.
 
     Example:
-        >>> edgebrain.resume_bench("runs/demo-1/bench.json").failures  # doctest: +SKIP
-        ()
+        >>> edgebrain.resume_bench("before.json")
+        Traceback (most recent call last):
+            ...
+        edgebrain.errors.BadReport: before.json: nothing is left to measure, no target failed
+          measure anew, without --resume
     """
     from edgebrain.benchmarking.report import read_report
     from edgebrain.benchmarking.resume import BenchRequest
@@ -139,8 +142,8 @@ def compare(first: AnyPath, second: AnyPath) -> ReportChange:
         UnlikeReports: They were measured under different conditions (processor, threads, slices, protocol).
 
     Example:
-        >>> edgebrain.compare("before.json", "after.json").rows[0].finding  # doctest: +SKIP
-        'no difference'
+        >>> [row.finding for row in edgebrain.compare("before.json", "before.json").rows]
+        ['no difference', 'no difference']
     """
     from edgebrain.benchmarking.compare import compare_reports
     from edgebrain.benchmarking.report import read_report

@@ -60,9 +60,9 @@ def quantize(
         MissingExtra: A converter is not installed.
 
     Example:
-        >>> outcomes = edgebrain.quantize("runs/demo-1")  # doctest: +SKIP
-        >>> [outcome.name for outcome in outcomes if outcome.error is None]  # doctest: +SKIP
-        ['tflite-float32', 'tflite-int8', 'openvino-float32', 'openvino-int8', 'onnx-float32', 'onnx-int8']
+        >>> results = edgebrain.quantize("runs/demo-1", formats=["tflite"], out="bundles")
+        >>> [result.name for result in results if result.error is None]
+        ['tflite-float32', 'tflite-int8']
     """
     from edgebrain.recipe import check_quantize, load_quantize_recipe, replaced
 
@@ -131,8 +131,8 @@ def explain(
         MissingExtra: TensorFlow is not installed.
 
     Example:
-        >>> found = edgebrain.explain("runs/demo-1/bundles/tflite-int8")  # doctest: +SKIP
-        >>> found.figures["layers"][0]["layer"]  # doctest: +SKIP
+        >>> found = edgebrain.explain("runs/demo-1/bundles/tflite-int8", slices=8)
+        >>> found.figures["layers"][0]["layer"]
         'enc1_conv1'
     """
     check_count(slices, "slices")

@@ -55,7 +55,7 @@ def deploy(
         CannotWrite: A result is there.
 
     Example:
-        >>> edgebrain.deploy("runs/demo-1", "coral", check=True)["failed"]  # doctest: +SKIP
+        >>> edgebrain.deploy("runs/demo-1", "coral", check=True)["failed"]
         False
     """
     if target not in TARGETS:

@@ -66,8 +66,8 @@ def evaluate(
         CannotWrite: Figures lie in `out` already.
 
     Example:
-        >>> edgebrain.evaluate("runs/demo-1").report["summary"]["dice"]  # doctest: +SKIP
-        0.46
+        >>> edgebrain.evaluate("runs/demo-1").report["summary"]["dice"] > 0.9
+        True
     """
     check_count(threads, "threads")
     target = optional_path(out, "out")

@@ -23,7 +23,7 @@ def diagnose(*, progress: Progress = no_progress) -> dict[str, Any]:
         WorkerFailed: A process that tries the libraries cannot be started.
 
     Example:
-        >>> edgebrain.diagnose()["engines"]["litert"]  # doctest: +SKIP
+        >>> edgebrain.diagnose()["engines"]["litert"]
         True
     """
     from edgebrain.runtime.doctor import diagnose as find_what_works

@@ -32,8 +32,8 @@ def load(path: AnyPath | None = None, engine: str | None = None, threads: int = 
         MissingExtra: The interpreter is not installed.
 
     Example:
-        >>> model = edgebrain.load("runs/demo-1/bundles/tflite-int8")  # doctest: +SKIP
-        >>> model.predict("slice.png").label  # doctest: +SKIP
+        >>> model = edgebrain.load("runs/demo-1/bundles/tflite-int8")
+        >>> model.predict("slice.png").label
         'glioma'
     """
     check_count(threads, "threads")
@@ -73,8 +73,8 @@ def predict(
         BadBundle: As in `load`.
 
     Example:
-        >>> run = edgebrain.predict("slices/", "runs/demo-1", out="answers")  # doctest: +SKIP
-        >>> [entry["label"] for entry in run.entries]  # doctest: +SKIP
+        >>> run = edgebrain.predict("slices/", "runs/demo-1", out="answers")
+        >>> [entry["label"] for entry in run.entries]
         ['glioma', 'no_tumor']
     """
     if resume and (force or out is None):
@@ -120,8 +120,8 @@ def watch(
         CannotWrite: The output folder cannot be used, is another model's, or has a watcher already.
 
     Example:
-        >>> edgebrain.watch("incoming/", "answers/", "runs/demo-1")  # doctest: +SKIP
-        scan.png: glioma 97.2 %, lesion 1101 px
+        >>> edgebrain.watch("slices/", "watched/", "runs/demo-1", stop=lambda: True)
+        0
     """
     from edgebrain.runtime.arrivals import WatchSettings
     from edgebrain.runtime.watch import watch as watch_folder

@@ -70,7 +70,7 @@ def report(
         CannotWrite: A file is in the way.
 
     Example:
-        >>> edgebrain.report("runs/demo-1", junit="junit.xml").files  # doctest: +SKIP
+        >>> edgebrain.report("runs/demo-1", junit="junit.xml").files
         (PosixPath('runs/demo-1/report.html'), PosixPath('junit.xml'))
     """
     from edgebrain.reporting.build import build_page

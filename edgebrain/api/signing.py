@@ -41,7 +41,7 @@ def seal(bundle: AnyPath) -> Bundle:
         BadBundle: A file does not match its hash, or the manifest makes no sense.
 
     Example:
-        >>> edgebrain.seal("runs/demo-1/bundles/tflite-int8").name  # doctest: +SKIP
+        >>> edgebrain.seal("runs/demo-1/bundles/tflite-int8").name
         'demo-1-tflite-int8'
     """
     return seal_bundle(as_path(bundle, "bundle"))
@@ -61,7 +61,7 @@ def generate_keys(name: AnyPath) -> Keys:
         MissingExtra: `cryptography` is not installed.
 
     Example:
-        >>> edgebrain.generate_keys("maker").public  # doctest: +SKIP
+        >>> edgebrain.generate_keys("maker").public
         PosixPath('maker.pub')
     """
     path = as_path(name, "name")
@@ -90,8 +90,9 @@ def sign(path: AnyPath, key: AnyPath, *, out: AnyPath | None = None, force: bool
         CannotWrite: A signature is there.
 
     Example:
-        >>> edgebrain.sign("kit.tar", "maker.key")  # doctest: +SKIP
-        PosixPath('kit.tar.minisig')
+        >>> keys = edgebrain.generate_keys("mine")
+        >>> edgebrain.sign("runs/demo-1/bundles/tflite-int8", "mine.key")
+        PosixPath('runs/demo-1/bundles/tflite-int8/signature')
     """
     file, usual = _signed_file(as_path(path, "path"))
     target = optional_path(out, "out") or usual
@@ -117,8 +118,10 @@ def verify(path: AnyPath, key: AnyPath, *, signature: AnyPath | None = None) -> 
         BadBundle: A file of the bundle was changed.
 
     Example:
-        >>> edgebrain.verify("bundle", "maker.pub")  # doctest: +SKIP
-        'timestamp:1764000000'
+        >>> keys = edgebrain.generate_keys("theirs")
+        >>> signature = edgebrain.sign("slice.png", keys.secret)
+        >>> edgebrain.verify("slice.png", keys.public)
+        'timestamp:...'
     """
     file, usual = _signed_file(as_path(path, "path"))
     source = optional_path(signature, "signature") or usual
